@@ -1,0 +1,42 @@
+"""What negotiation tells the receive path about one media section: the seam between `peer` and `receive`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from channel_recorder.model import Codec, MediaKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadType:
+    """One accepted payload type of an m-line."""
+
+    number: int
+    codec: Codec | None
+    """None for RTX."""
+    clock_rate_hz: int
+    channels: int = 1
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The fmtp line, keys in lower case."""
+    feedback: frozenset[str] = frozenset()
+    """rtcp-fb values accepted: "nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"."""
+    retransmits: int | None = None
+    """RTX (RFC 4588): the payload type it repeats (apt)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaDescription:
+    """One receiving m-line, after offer and answer agreed on it."""
+
+    mid: str
+    kind: MediaKind
+    stream_id: str
+    """First word of a=msid. LiveKit: `<participant sid>|<stream>`."""
+    track_id: str
+    """Second word of a=msid. LiveKit: the track sid."""
+    payload_types: tuple[PayloadType, ...]
+    ssrc: int | None = None
+    rtx_ssrc: int | None = None
+    header_extensions: Mapping[int, str] = field(default_factory=dict[int, str])
+    """Extension id to URI (RFC 8285), as answered."""

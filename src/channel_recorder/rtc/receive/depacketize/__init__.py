@@ -1,0 +1,20 @@
+"""RTP payloads to frames, one file per payload format.
+
+A payload format is two pure functions. The receiver groups the payloads of one frame (same time stamp,
+contiguous sequence numbers, up to the marker) and asks:
+
+- `starts_frame(payload)`: can this payload be the first of a frame? Tells, after a loss, whether the
+  beginning is there.
+- `assemble(payloads)`: the frame in the form `EncodedFrame.data` documents; raises `MalformedError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadFormat:
+    starts_frame: Callable[[bytes], bool]
+    assemble: Callable[[Sequence[bytes]], bytes]
