@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from channel_recorder.model import Codec, MediaKind
+from channel_recorder.model import Codec, EncodedFrame, MediaKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +41,17 @@ class MediaDescription:
     rtx_ssrc: int | None = None
     header_extensions: Mapping[int, str] = field(default_factory=dict[int, str])
     """Extension id to URI (RFC 8285), as answered."""
+
+
+class TrackListener(Protocol):
+    """Receives what one m-line carries. Called straight from the datagram: must not block or raise."""
+
+    def on_frame(self, frame: EncodedFrame) -> None: ...
+
+    def on_sender_report(self, timestamp: int, ntp_seconds: float, arrival_seconds: float) -> None:
+        """RFC 3550 section 6.4.1. `timestamp` is unwrapped like `EncodedFrame.timestamp`."""
+        ...
+
+    def on_restart(self) -> None:
+        """A new SSRC took over the m-line: time stamps and reports start anew."""
+        ...
