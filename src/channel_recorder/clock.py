@@ -20,3 +20,8 @@ def utc_now() -> datetime:
 def unix_seconds() -> float:
     """The wall clock as seconds since 1970, for token life times."""
     return time.time()
+
+
+def process_cpu_seconds() -> float:
+    """Processor time of this process, user and system, for the load figures."""
+    return time.process_time()
