@@ -1,0 +1,48 @@
+"""VP8 (RFC 7741): the frame in pieces, each behind a payload descriptor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from channel_recorder.errors import MalformedError
+
+_EXTENDED = 0x80
+_START_AND_PARTITION = 0x17
+_FRAME_START = 0x10
+"""S set, partition index 0 (section 4.2)."""
+
+_LONG_PICTURE_ID = 0x80
+
+
+def _descriptor_bytes(extension: int) -> int:
+    """Descriptor length by its second byte, with a one-byte picture id."""
+    picture_id, tl0, tid_or_key = extension & 0x80, extension & 0x40, extension & 0x30
+    return 2 + bool(picture_id) + bool(tl0) + bool(tid_or_key)
+
+
+_DESCRIPTOR_BYTES = tuple(_descriptor_bytes(extension) for extension in range(256))
+
+
+def starts_frame(payload: bytes) -> bool:
+    return bool(payload) and payload[0] & _START_AND_PARTITION == _FRAME_START
+
+
+def assemble(payloads: Sequence[bytes]) -> bytes:
+    """The frame without descriptors. Raises `MalformedError`."""
+    frame = _strip(payloads[0]) if len(payloads) == 1 else b"".join([_strip(payload) for payload in payloads])
+    if not frame or not starts_frame(payloads[0]):
+        raise MalformedError("VP8 frame without its beginning")
+    return frame
+
+
+def _strip(payload: bytes) -> bytes:
+    try:
+        if payload[0] < _EXTENDED:
+            return payload[1:]
+        extension = payload[1]
+        start = _DESCRIPTOR_BYTES[extension]
+        if extension & 0x80 and payload[2] & _LONG_PICTURE_ID:
+            start += 1
+    except IndexError:
+        raise MalformedError("VP8 payload descriptor ends early") from None
+    return payload[start:]
