@@ -1,0 +1,74 @@
+"""One file of an individual recording, from its first frame to its index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from channel_recorder.errors import StorageError
+from channel_recorder.media.containers.output import OutputFile
+from channel_recorder.model import Codec
+from channel_recorder.recording.contract import FileClosed, FileEvent
+from channel_recorder.recording.lanes import PictureLane, SegmentInfo, SoundLane
+
+
+class Segment:
+    """One file: pictures, sound, or both, with one zero."""
+
+    def __init__(
+        self,
+        info: SegmentInfo,
+        output: OutputFile,
+        emit: Callable[[FileEvent], None],
+        *,
+        video: Codec | None = None,
+        rotation: int = 0,
+        has_sound: bool = False,
+    ) -> None:
+        self.info = info
+        self._output = output
+        self._emit = emit
+        self.pictures = PictureLane(info, output, video, rotation, emit) if video is not None else None
+        self.sound = SoundLane(info, output, emit) if has_sound else None
+
+    @property
+    def end_seconds(self) -> float:
+        """Recording time at which what was written ends."""
+        ends = [lane.end_seconds for lane in (self.pictures, self.sound) if lane is not None]
+        return max(ends)
+
+    def close(self, at_seconds: float) -> None:
+        """Sound up to `at_seconds`, index, `FileClosed`. Raises `StorageError`, after which `abandon` it."""
+        if self.sound is not None:
+            self.sound.finish(at_seconds)
+        self._output.close()
+        self._report(at_seconds)
+
+    def cut(self, at_seconds: float) -> None:
+        """Close where the sound ends, because it goes on in the next file. Raises `StorageError`."""
+        if self.sound is not None:
+            self.sound.flush()
+        self._output.close()
+        self._report(at_seconds)
+
+    def abandon(self, at_seconds: float) -> None:
+        """The disk refused: leave the file as it lies."""
+        with suppress(StorageError):  # the refusal was reported already
+            self._output.close()
+        self._report(at_seconds)
+
+    def _report(self, at_seconds: float) -> None:
+        info = self.info
+        lanes = (self.pictures, self.sound)
+        self._emit(
+            FileClosed(
+                at_seconds=at_seconds,
+                name=info.name,
+                user=info.user,
+                source=info.source,
+                start_seconds=info.zero_seconds,
+                duration_seconds=max(0.0, self.end_seconds - info.zero_seconds),
+                bytes=self._output.size_bytes(),
+                streams=tuple(lane.summary() for lane in lanes if lane is not None),
+            )
+        )
