@@ -1,0 +1,317 @@
+"""Where in the recording a frame belongs, by its RTP time stamp: the hot path of the timeline.
+
+    by arrival     no report yet: the first packets' arrival, the least delayed of them counts
+    by reports     RTP -> sender's clock (ReportLine) -> monotonic clock (SenderClock) -> recording time
+
+Whenever the line moves, the difference to what was said before becomes `_error`, which shrinks by a bounded
+share of the time that passes: corrections slew. Only time that is missing (a sender whose time stamps stood
+still while it sent nothing) is jumped over, forward.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from weakref import WeakSet
+
+from channel_recorder.timeline.line import TICKS_WRAP, ReportLine
+from channel_recorder.timeline.sender_clock import SenderClock
+
+FORGET_PER_SECOND = 5e-4
+"""Before the first report: how fast the least delayed packet is forgotten, to follow drift."""
+SOUND_SLEW = 0.01
+"""A 20-ms packet is placed at most 0.2 ms nearer or farther: players neither drop nor insert anything."""
+PICTURE_SLEW = 0.05
+"""Nobody sees 33 ms become 31."""
+PICTURE_CLOCK_RATE_HZ = 90_000
+TIE_SECONDS = 1e-6
+"""The least distance of two frames that would otherwise fall together."""
+JUMP_SECONDS = 0.2
+"""A frame that belongs so much later goes there at once: time is missing, silence fills it."""
+STRAY_SECONDS = 0.03
+"""A report farther from its line (usual noise: 5 ms) is a fault or a new truth: the next one decides."""
+FIRST_STRAY_SECONDS = 1.0
+"""The same for a track's first report, against the arrival of its packets."""
+STRAYS_TOLERATED = 4
+"""After so many reports that agree neither with the line nor with each other, the newest is believed."""
+EARLY_SECONDS = 0.3
+"""No frame is recorded so long before it was sent: its time stamp jumped ahead."""
+LATE_SECONDS = 1.0
+LATE_AT_ONCE_SECONDS = 10.0
+"""No network holds a packet so long: the time stamps stood still or jumped back."""
+LATE_WATCH_SECONDS = 0.5
+LATE_FALL_SECONDS = 0.05
+"""A queue that drains makes frames less late, by more than this while they are watched; a pause doesn't."""
+
+_BY_REPORTS = 0
+_BY_ARRIVAL = 1
+_FRESH = 2
+
+
+class Sender:
+    """The tracks of one sender and the clock they share."""
+
+    __slots__ = ("__weakref__", "clock", "tracks")
+
+    def __init__(self) -> None:
+        self.clock = SenderClock()
+        self.tracks: WeakSet[TrackTimeline] = WeakSet()
+
+    def forget(self) -> None:
+        """Another connection: its reports may follow another server's clock."""
+        self.clock = SenderClock()
+        for track in self.tracks:
+            track.restart()
+
+    def report(self, ntp_seconds: float, arrival_seconds: float) -> None:
+        self.clock.report(ntp_seconds, arrival_seconds)
+        for track in self.tracks:
+            track.aim()
+
+    def step(self, ntp_seconds: float) -> None:
+        """The sender's clock was set: instants get new names, no frame moves."""
+        self.clock.step(ntp_seconds)
+        for track in self.tracks:
+            track.rename_instants(ntp_seconds)
+
+
+class TrackTimeline:
+    """Maps one track's time stamps. Made by `Timeline.track`."""
+
+    __slots__ = (
+        "__weakref__",
+        "_delay",
+        "_error",
+        "_intercept",
+        "_last_seconds",
+        "_last_timestamp",
+        "_late_first",
+        "_late_least",
+        "_late_since",
+        "_least_delay",
+        "_line",
+        "_nominal",
+        "_origin",
+        "_seconds_per_tick",
+        "_sender",
+        "_slew_per_tick",
+        "_state",
+        "_stray",
+        "_strays",
+    )
+
+    def __init__(self, clock_rate_hz: int, origin_seconds: float, sender: Sender) -> None:
+        self._nominal = 1.0 / clock_rate_hz
+        self._slew_per_tick = (PICTURE_SLEW if clock_rate_hz == PICTURE_CLOCK_RATE_HZ else SOUND_SLEW) / clock_rate_hz
+        self._origin = origin_seconds
+        self._line = ReportLine(clock_rate_hz)
+        self._sender = sender
+        self._last_seconds = 0.0
+        self._delay = 0.0
+        """From capture, as the reports tell it, to arrival: the least of late."""
+        self._least_delay = inf
+        self.restart()
+        sender.tracks.add(self)
+
+    def restart(self) -> None:
+        """The time stamps begin anew (another SSRC, another connection): recording time goes on."""
+        self._line.clear()
+        self._state = _FRESH
+        self._seconds_per_tick = self._nominal
+        self._intercept = 0.0
+        self._error = 0.0
+        self._last_timestamp: float = -inf
+        self._late_since = 0.0
+        self._late_first = 0.0
+        self._late_least = inf
+        self._stray: float | None = None
+        self._strays = 0
+
+    def locate(self, timestamp: int, arrival_seconds: float) -> float:
+        """Recording time in seconds of the frame with this (unwrapped) time stamp. Hot path.
+
+        Greater time stamps get greater times; one that is not greater than the last gets the last time.
+        """
+        if self._state:
+            self._follow_arrival(timestamp, arrival_seconds)
+        ticks = timestamp - self._last_timestamp
+        if ticks <= 0:
+            return self._located_behind(timestamp, arrival_seconds)
+        error = self._error
+        if error:
+            budget = ticks * self._slew_per_tick
+            if error > budget:
+                error -= budget
+            elif error < -budget:
+                error += budget
+            else:
+                error = 0.0
+            self._error = error
+        seconds = timestamp * self._seconds_per_tick + self._intercept + error
+        delay = arrival_seconds - self._origin - seconds
+        if delay < self._least_delay:
+            self._least_delay = delay
+        if delay > LATE_SECONDS or delay < -EARLY_SECONDS:
+            seconds = self._doubt(timestamp, arrival_seconds, seconds)
+        elif self._late_since:
+            self._late_since = 0.0
+        if seconds <= self._last_seconds:
+            seconds = self._last_seconds + TIE_SECONDS
+        self._last_timestamp = timestamp
+        self._last_seconds = seconds
+        return seconds
+
+    def report(self, timestamp: int, ntp_seconds: float, arrival_seconds: float) -> None:
+        """A sender report: `timestamp` was captured at `ntp_seconds` (any epoch) of the sender's clock.
+
+        `timestamp` may be wrapped or not: the cycle nearest to the last frame is taken.
+        """
+        if ntp_seconds <= 0.0:
+            return  # RFC 3550 section 6.4.1: a sender without a wall clock says 0
+        timestamp = self._unwrapped(timestamp)
+        stray = self._stray_seconds(timestamp, ntp_seconds, arrival_seconds)
+        if stray is None:
+            if not self._line or ntp_seconds > self._line.newest[1]:
+                self._accept(timestamp, ntp_seconds, arrival_seconds)
+        elif self._is_confirmed(stray):
+            self._believe(stray, timestamp, ntp_seconds, arrival_seconds)
+
+    # For the sender
+
+    def aim(self) -> None:
+        """The line or the clock moved. What was said stays said; the difference is slewed away."""
+        offset = self._sender.clock.offset_seconds
+        if not self._line or offset is None:
+            return
+        self._seconds_per_tick = self._line.seconds_per_tick
+        self._intercept = self._line.intercept + offset - self._origin
+        if self._state != _FRESH:
+            self._state = _BY_REPORTS
+            self._continue_from_last()
+
+    def rename_instants(self, ntp_seconds: float) -> None:
+        if self._line:
+            self._line.move_ntp(ntp_seconds)
+        self._stray = None
+        self._strays = 0
+
+    # Reports
+
+    def _unwrapped(self, timestamp: int) -> int:
+        if self._state == _FRESH:
+            return timestamp
+        last = int(self._last_timestamp)
+        return last + (timestamp - last + TICKS_WRAP // 2) % TICKS_WRAP - TICKS_WRAP // 2
+
+    def _stray_seconds(self, timestamp: int, ntp_seconds: float, arrival_seconds: float) -> float | None:
+        """How far a report is from what the earlier ones, or the packets, let expect; None: near enough."""
+        if self._line:
+            stray = ntp_seconds - self._line.ntp_seconds(timestamp)
+            return stray if abs(stray) > STRAY_SECONDS else None
+        if self._state == _FRESH:
+            return None
+        offset = self._sender.clock.offset_seconds
+        offset = arrival_seconds - ntp_seconds if offset is None else offset
+        by_packets = timestamp * self._seconds_per_tick + self._intercept + self._error
+        stray = ntp_seconds + offset - self._origin - by_packets
+        return stray if abs(stray) > FIRST_STRAY_SECONDS else None
+
+    def _is_confirmed(self, stray: float) -> bool:
+        before, self._stray = self._stray, stray
+        self._strays += 1
+        return (before is not None and abs(before - stray) < STRAY_SECONDS) or self._strays > STRAYS_TOLERATED
+
+    def _believe(self, stray: float, timestamp: int, ntp_seconds: float, arrival_seconds: float) -> None:
+        """What strayed is the truth now: the sender's clock was set, or the time stamps moved against it."""
+        offset = self._sender.clock.offset_seconds
+        if not self._line and offset is not None:
+            self._part_from_sender()
+        elif offset is not None and abs(arrival_seconds - ntp_seconds - offset + stray) < abs(stray) / 2:
+            self._sender.step(stray)
+        else:
+            self._line.clear()
+        self._accept(timestamp, ntp_seconds, arrival_seconds)
+
+    def _part_from_sender(self) -> None:
+        """Its reports contradict those of its siblings: it has a clock of its own."""
+        self._sender.tracks.discard(self)
+        self._sender = Sender()
+        self._sender.tracks.add(self)
+
+    def _accept(self, timestamp: int, ntp_seconds: float, arrival_seconds: float) -> None:
+        self._stray = None
+        self._strays = 0
+        self._line.add(timestamp, ntp_seconds)
+        self._sender.report(ntp_seconds, arrival_seconds)
+        if self._least_delay < inf:
+            self._delay = max(self._least_delay, 0.0)
+            self._least_delay = inf
+
+    # Packets
+
+    def _follow_arrival(self, timestamp: int, arrival_seconds: float) -> None:
+        """No report yet: the least delayed packet tells when the time stamps' zero was."""
+        if self._state == _FRESH:
+            self._begin(timestamp, arrival_seconds)
+            return
+        zero = arrival_seconds - self._origin - self._delay - timestamp * self._seconds_per_tick
+        forget = max(timestamp - self._last_timestamp, 0) * self._nominal * FORGET_PER_SECOND
+        moved = min(zero - self._intercept, forget)
+        self._intercept += moved
+        self._error -= moved
+
+    def _begin(self, timestamp: int, arrival_seconds: float) -> None:
+        if self._line and self._sender.clock.offset_seconds is not None:
+            self._line.unwrap_near(timestamp)
+            self._state = _BY_REPORTS
+            self.aim()
+        else:
+            self._by_arrival(timestamp, arrival_seconds)
+        self._last_timestamp = timestamp - 1
+        self._error = max(self._last_seconds - timestamp * self._seconds_per_tick - self._intercept, 0.0)
+
+    def _by_arrival(self, timestamp: int, arrival_seconds: float) -> None:
+        self._state = _BY_ARRIVAL
+        self._line.clear()
+        self._seconds_per_tick = self._nominal
+        self._intercept = arrival_seconds - self._origin - self._delay - timestamp * self._nominal
+
+    def _continue_from_last(self) -> None:
+        error = self._last_seconds - self._last_timestamp * self._seconds_per_tick - self._intercept
+        self._error = error if error > -JUMP_SECONDS else 0.0
+
+    def _located_behind(self, timestamp: int, arrival_seconds: float) -> float:
+        """A time stamp not above the last: doubled, out of order, or the clock jumped back far."""
+        seconds = timestamp * self._seconds_per_tick + self._intercept + self._error
+        if arrival_seconds - self._origin - seconds > LATE_AT_ONCE_SECONDS:
+            self._last_seconds = self._begin_again(timestamp, arrival_seconds)
+            self._last_timestamp = timestamp
+        return self._last_seconds
+
+    def _doubt(self, timestamp: int, arrival_seconds: float, seconds: float) -> float:
+        """The frame lies impossibly early or very late: did the time stamps jump?"""
+        target = seconds - self._error
+        delay = arrival_seconds - self._origin - target
+        if -EARLY_SECONDS <= delay <= LATE_SECONDS:
+            return seconds
+        if delay < 0.0 or delay > LATE_AT_ONCE_SECONDS or self._is_paused_sender(delay, arrival_seconds):
+            return self._begin_again(timestamp, arrival_seconds)
+        return seconds
+
+    def _is_paused_sender(self, delay: float, arrival_seconds: float) -> bool:
+        """Late for a while and not getting better: no queue drains here, the time stamps stood still."""
+        if not self._late_since:
+            self._late_since, self._late_first, self._late_least = arrival_seconds, delay, delay
+        self._late_least = min(self._late_least, delay)
+        if arrival_seconds - self._late_since < LATE_WATCH_SECONDS:
+            return False
+        self._late_since = 0.0
+        return self._late_least > self._late_first - LATE_FALL_SECONDS
+
+    def _begin_again(self, timestamp: int, arrival_seconds: float) -> float:
+        """By arrival until the next report, never back behind what was said."""
+        self._by_arrival(timestamp, arrival_seconds)
+        target = timestamp * self._seconds_per_tick + self._intercept
+        self._error = max(self._last_seconds + TIE_SECONDS - target, 0.0)
+        self._least_delay = inf
+        self._late_since = 0.0
+        return target + self._error

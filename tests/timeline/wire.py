@@ -1,0 +1,98 @@
+"""A small sender and its network for the timeline: what was captured when is known exactly."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from channel_recorder.timeline import TrackTimeline
+
+REPORT_INTERVAL_SECONDS = 3.0
+
+
+@dataclass(kw_only=True)
+class Clock:
+    """A sender's NTP clock: off by years, and fast by some ppm."""
+
+    ahead_seconds: float = 3.9e9
+    drift_ppm: float = 0.0
+
+    def ntp(self, true_seconds: float) -> float:
+        return true_seconds * (1 + self.drift_ppm * 1e-6) + self.ahead_seconds
+
+
+@dataclass(kw_only=True)
+class Capture:
+    """One track on its way: frames every `interval_seconds` from `start_seconds` on (true, monotonic time)."""
+
+    clock_rate_hz: int
+    interval_seconds: float
+    clock: Clock
+    start_seconds: float = 0.0
+    end_seconds: float = 60.0
+    drift_ppm: float = 0.0
+    """Of the RTP clock against true time."""
+    first_timestamp: int = 1000
+    delay_seconds: float = 0.05
+    jitter_seconds: float = 0.0
+    report_noise_seconds: float = 0.0
+    pauses: list[tuple[float, float]] = field(default_factory=list)
+    seed: int = 1
+
+    def timestamp(self, true_seconds: float) -> int:
+        elapsed = true_seconds - self.start_seconds
+        return self.first_timestamp + round(elapsed * self.clock_rate_hz * (1 + self.drift_ppm * 1e-6))
+
+    def events(self) -> Iterator[tuple[float, str, int, float]]:
+        """(arrival, "frame", time stamp, true capture) and (arrival, "report", time stamp, ntp)."""
+        chance = random.Random(self.seed)
+        arrived = 0.0
+        for n in range(int((self.end_seconds - self.start_seconds) / self.interval_seconds)):
+            true = self.start_seconds + n * self.interval_seconds
+            if any(since <= true < until for since, until in self.pauses):
+                continue
+            arrived = max(arrived, true + self.delay_seconds + chance.random() * self.jitter_seconds)
+            yield arrived, "frame", self.timestamp(true), true
+        reports = int(self.end_seconds / REPORT_INTERVAL_SECONDS)
+        for n in range(1, reports):
+            true = n * REPORT_INTERVAL_SECONDS
+            if true <= self.start_seconds:
+                continue
+            noise = chance.uniform(-1, 1) * self.report_noise_seconds
+            delay = self.delay_seconds + chance.random() * self.jitter_seconds
+            yield true + delay, "report", self.timestamp(true), self.clock.ntp(true) + noise
+
+
+def play(*tracks: tuple[TrackTimeline, Capture]) -> list[list[tuple[float, float]]]:
+    """Runs all tracks through their timelines in order of arrival: (true capture, located) of every frame."""
+    located: list[list[tuple[float, float]]] = [[] for _ in tracks]
+    events = sorted((*event, index) for index, (_, capture) in enumerate(tracks) for event in capture.events())
+    for arrival, kind, timestamp, value, index in events:
+        track = tracks[index][0]
+        if kind == "report":
+            track.report(timestamp, value, arrival)
+        else:
+            located[index].append((value, track.locate(timestamp, arrival)))
+    return located
+
+
+def offset_at(frames: list[tuple[float, float]], since: float) -> tuple[float, float]:
+    """Least and greatest difference between located and true, from the true instant on."""
+    differences = [seconds - true for true, seconds in frames if true >= since]
+    return min(differences), max(differences)
+
+
+def out_of_step(sound: list[tuple[float, float]], picture: list[tuple[float, float]], since: float) -> float:
+    """The worst distance between a picture and the sound that was captured in the same instant."""
+    worst = 0.0
+    n = 0
+    for true, seconds in picture:
+        if true < since:
+            continue
+        while n + 1 < len(sound) and sound[n + 1][0] <= true:
+            n += 1
+        sound_true, sound_seconds = sound[n]
+        if abs(sound_true - true) < 0.03:
+            worst = max(worst, abs((seconds - true) - (sound_seconds - sound_true)))
+    return worst
