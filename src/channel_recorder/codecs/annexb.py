@@ -31,6 +31,12 @@ def nal_units(data: bytes) -> Iterator[bytes]:
         yield from _without_trailing_zeros(data[start:])
 
 
+def unit_at(data: bytes, offset: int, limit: int) -> bytes:
+    """The NAL unit whose header is at `offset`, at most `limit` bytes of it."""
+    end = data.find(_SHORT_START_CODE, offset, offset + limit)
+    return data[offset:end] if end >= 0 else data[offset : offset + limit]
+
+
 def join_nal_units(units: list[bytes]) -> bytes:
     return b"".join([START_CODE + unit for unit in units])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from channel_recorder.codecs.annexb import nal_units, unescape
+from channel_recorder.codecs.annexb import nal_units, unescape, unit_at
 from channel_recorder.codecs.bits import BitReader
 from channel_recorder.codecs.info import DELTA, FrameInfo
 from channel_recorder.codecs.parameter_sets import NalSyntax, ParameterSetCache
@@ -23,6 +23,8 @@ _WITH_CHROMA_INFO = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 13
 
 _BARE_IDR = FrameInfo(True)
 _MAX_SPS_BYTES = 512
+_MAX_PIXELS = 16_888
+"""In one direction, at the highest level."""
 _MAX_POC_CYCLE = 255
 
 
@@ -43,7 +45,7 @@ def inspect(data: bytes) -> FrameInfo:
             return DELTA
         if nal_type == SPS:
             try:
-                size = FrameInfo(True, *picture_size(data[start : start + _MAX_SPS_BYTES]))
+                size = FrameInfo(True, *picture_size(unit_at(data, start, _MAX_SPS_BYTES)))
             except MalformedError:
                 return DELTA
         start = find(b"\x00\x00\x01", start) + 3
@@ -53,7 +55,7 @@ def inspect(data: bytes) -> FrameInfo:
 def picture_size(sps: bytes) -> tuple[int, int]:
     """Width and height in pixels after cropping. `sps` begins with its NAL header, still escaped.
 
-    Bytes after it do no harm. Raises `MalformedError`.
+    Raises `MalformedError`.
     """
     bits = BitReader(unescape(sps[1:]))
     profile = bits.read(8)
@@ -77,8 +79,8 @@ def picture_size(sps: bytes) -> tuple[int, int]:
         unit_y = (2 if chroma_format == 1 else 1) * (2 - frame_mbs_only)
         width -= (left + right) * unit_x
         height -= (top + bottom) * unit_y
-    if width <= 0 or height <= 0:
-        raise MalformedError("H.264 SPS crops everything away")
+    if not (0 < width <= _MAX_PIXELS and 0 < height <= _MAX_PIXELS):
+        raise MalformedError("H.264 SPS of an impossible size")
     return width, height
 
 

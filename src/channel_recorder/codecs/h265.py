@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from channel_recorder.codecs.annexb import nal_units, unescape
+from channel_recorder.codecs.annexb import nal_units, unescape, unit_at
 from channel_recorder.codecs.bits import BitReader
 from channel_recorder.codecs.info import DELTA, FrameInfo
 from channel_recorder.codecs.parameter_sets import NalSyntax, ParameterSetCache
@@ -21,6 +21,8 @@ AUD: Final = 35
 _SETS = frozenset({VPS, SPS, PPS})
 _BARE_IRAP = FrameInfo(True)
 _MAX_SPS_BYTES = 512
+_MAX_PIXELS = 16_888
+"""In one direction, at the highest level."""
 
 
 def inspect(data: bytes) -> FrameInfo:
@@ -39,7 +41,7 @@ def inspect(data: bytes) -> FrameInfo:
             return size if FIRST_IRAP <= nal_type <= LAST_IRAP else DELTA
         if nal_type == SPS:
             try:
-                size = FrameInfo(True, *picture_size(data[start : start + _MAX_SPS_BYTES]))
+                size = FrameInfo(True, *picture_size(unit_at(data, start, _MAX_SPS_BYTES)))
             except MalformedError:
                 return DELTA
         start = find(b"\x00\x00\x01", start) + 3
@@ -49,7 +51,7 @@ def inspect(data: bytes) -> FrameInfo:
 def picture_size(sps: bytes) -> tuple[int, int]:
     """Width and height in pixels inside the conformance window. `sps` begins with its NAL header, still escaped.
 
-    Bytes after it do no harm. Raises `MalformedError`.
+    Raises `MalformedError`.
     """
     bits = BitReader(unescape(sps[2:]))
     _skip_to_sps_id(bits)
@@ -62,8 +64,8 @@ def picture_size(sps: bytes) -> tuple[int, int]:
         left, right, top, bottom = (bits.golomb() for _ in range(4))
         width -= (left + right) * (2 if chroma_format in (1, 2) else 1)
         height -= (top + bottom) * (2 if chroma_format == 1 else 1)
-    if width <= 0 or height <= 0:
-        raise MalformedError("H.265 SPS crops everything away")
+    if not (0 < width <= _MAX_PIXELS and 0 < height <= _MAX_PIXELS):
+        raise MalformedError("H.265 SPS of an impossible size")
     return width, height
 
 

@@ -21,6 +21,9 @@ _CONTINUES_PREVIOUS = 0x80
 _CONTINUED_IN_NEXT = 0x40
 _EXTENSION = 0x04
 _HAS_SIZE = 0x02
+_SINGLE_OBU = frozenset(bytes((0x10 | low,)) for low in range(16))
+"""Z and Y clear, W = 1: the usual delta frame."""
+
 _NEVER_FIRST = frozenset({TILE_GROUP, REDUNDANT_FRAME_HEADER, TILE_LIST})
 _IGNORED = frozenset({TEMPORAL_DELIMITER, TILE_LIST})
 """Receivers must ignore these (section 5)."""
@@ -39,6 +42,8 @@ def starts_frame(payload: bytes) -> bool:
 
 def assemble(payloads: Sequence[bytes]) -> bytes:
     """The temporal unit, every OBU with its size. Raises `MalformedError`."""
+    if len(payloads) == 1 and payloads[0][:1] in _SINGLE_OBU:
+        return _not_empty(_with_size(payloads[0][1:]))
     units: list[list[bytes]] = []
     open_fragment = False
     for payload in payloads:
@@ -54,7 +59,10 @@ def assemble(payloads: Sequence[bytes]) -> bytes:
         open_fragment = flags & _CONTINUED_IN_NEXT != 0
     if open_fragment:
         raise MalformedError("AV1 temporal unit is not whole")
-    frame = b"".join([_with_size(b"".join(unit)) for unit in units])
+    return _not_empty(b"".join([_with_size(b"".join(unit)) for unit in units]))
+
+
+def _not_empty(frame: bytes) -> bytes:
     if not frame:
         raise MalformedError("AV1 temporal unit without content")
     return frame
