@@ -96,13 +96,15 @@ class SoundTimeline:
 
     def _fill_hole(self, hole: int, samples: int) -> None:
         """`samples`: the length of the packet after the hole, and so most likely of those missing."""
-        if self._previous and self._heard_end == self.end_samples and hole <= (_CONCEALED_PACKETS + 0.5) * samples:
-            filler = opus.conceal(self._previous)
+        if self._heard_end == self.end_samples and hole <= (_CONCEALED_PACKETS + 0.5) * samples:
+            filler = opus.conceal(self._previous) if self._previous else opus.SILENCE_20MS
             length = opus.duration_ticks(filler)
-            for _ in range(round(hole / length)):
-                self._fill(filler, length)
-        else:
-            self.finish(self.end_samples + hole)
+            count = round(hole / length)
+            if abs(hole - count * length) < _SILENCE_SAMPLES:
+                for _ in range(count):
+                    self._fill(filler, length)
+                return
+        self.finish(self.end_samples + hole)
 
     def _fill(self, data: bytes, samples: int) -> None:
         self._put(data, self.end_samples, samples)
