@@ -1,0 +1,1 @@
+"""Where recordings lie: names (both ways), directories, and what makes a finished recording final."""
