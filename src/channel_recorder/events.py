@@ -150,10 +150,12 @@ class Disconnected:
 
     reason: LeaveReason
     detail: str = ""
+    wanted_back: bool = False
+    """The server asked for a new connection (Leave with action RESUME or RECONNECT), whatever its reason."""
 
     @property
     def can_rejoin(self) -> bool:
-        return not self.reason.is_final
+        return self.wanted_back or not self.reason.is_final
 
 
 ChannelEvent = (
