@@ -222,7 +222,7 @@ class Session:
         actions = self._drop_unconfirmed(now)
         deadline = self._idle_deadline()
         if deadline is not None and now >= deadline:
-            actions += self.leave(LeavePath.NOBODY_LEFT | LeavePath.TIMER, now)
+            actions += self.leave(LeavePath.NOBODY_LEFT, now)
         return actions
 
     # How it works
