@@ -1,0 +1,42 @@
+# Every target works alone on a fresh clone: what it needs is set up first, once.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test check unit interop bench clean
+
+help:
+	@echo "make demo     record a call of two synthetic participants, and show what came of it"
+	@echo "make test     everything: check, unit, interop"
+	@echo "make check    linter, formatter, types"
+	@echo "make unit     tests without servers, browsers and waiting"
+	@echo "make interop  tests against livekit-server, official clients and players"
+	@echo "make bench    the figures of the README, measured here"
+	@echo "make clean    forget .venv and caches of this folder"
+
+.setup-demo:
+	@$(PYTHON) scripts/setup_tools.py demo
+.setup-test:
+	@$(PYTHON) scripts/setup_tools.py test
+.PHONY: .setup-demo .setup-test
+
+demo: .setup-demo
+	@$(BIN)/python -m demo
+
+test: check unit interop
+
+check: .setup-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+unit: .setup-test
+	$(BIN)/pytest -m "not interop"
+
+interop: .setup-test
+	$(BIN)/pytest -m interop
+
+bench: .setup-test
+	@for bench in bench/bench_*.py; do $(BIN)/python "$$bench" || exit 1; done
+
+clean:
+	rm -rf .venv .venv.lock .pytest_cache .ruff_cache .hypothesis demo-output
