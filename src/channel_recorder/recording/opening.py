@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from av.video.stream import VideoStream
-
 from channel_recorder.errors import StorageError
 from channel_recorder.media.containers.formats import (
     AudioCodec,
@@ -15,8 +13,7 @@ from channel_recorder.media.containers.formats import (
     audio_codec_beside,
     container_format,
 )
-from channel_recorder.media.containers.output import OutputFile
-from channel_recorder.media.containers.templates import video_template
+from channel_recorder.media.containers.output import OutputFile, open_output
 from channel_recorder.model import EncodedFrame, Source, User
 from channel_recorder.recording.contract import FileCreated, FileEvent
 from channel_recorder.recording.lanes import SegmentInfo
@@ -59,13 +56,12 @@ def open_segment(
     """
     codec = key_frame.codec if key_frame is not None else None
     rotation = key_frame.rotation if key_frame is not None else 0
-    template = _template(key_frame)
     audio = audio_codec_beside(codec, policy.audio_codec) if has_sound else None
     container = container_format(codec, audio, separate=policy.separate)
     source = _file_source(policy.is_screen, codec is not None)
 
     def create(path: Path) -> OutputFile:
-        return OutputFile(path, container, video=template, audio=audio, rotation=rotation)
+        return open_output(path, container, video=key_frame, audio=audio)
 
     output = _create(create, user, source, container, policy.name_file, zero_seconds)
     info = SegmentInfo(name=output.path.name, user=user, source=source, zero_seconds=zero_seconds)
@@ -73,12 +69,6 @@ def open_segment(
         FileCreated(at_seconds=zero_seconds, name=info.name, user=user, source=source, codec_switch=codec_switch)
     )
     return Segment(info, output, policy.emit, video=codec, rotation=rotation, has_sound=has_sound)
-
-
-def _template(key_frame: EncodedFrame | None) -> VideoStream | None:
-    if key_frame is None:
-        return None
-    return video_template(key_frame.codec, key_frame.data, key_frame.width, key_frame.height)
 
 
 def _create(

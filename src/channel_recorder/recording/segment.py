@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
-from channel_recorder.errors import StorageError
+from channel_recorder.media.containers import disk
 from channel_recorder.media.containers.output import OutputFile
 from channel_recorder.model import Codec
 from channel_recorder.recording.contract import FileClosed, FileEvent
@@ -53,8 +52,7 @@ class Segment:
 
     def abandon(self, at_seconds: float) -> None:
         """The disk refused: leave the file as it lies."""
-        with suppress(StorageError):  # the refusal was reported already
-            self._output.close()
+        self._output.abandon()
         self._report(at_seconds)
 
     def _report(self, at_seconds: float) -> None:
@@ -68,7 +66,7 @@ class Segment:
                 source=info.source,
                 start_seconds=info.zero_seconds,
                 duration_seconds=max(0.0, self.end_seconds - info.zero_seconds),
-                bytes=self._output.size_bytes(),
+                bytes=disk.size_bytes(self._output.path),
                 streams=tuple(lane.summary() for lane in lanes if lane is not None),
             )
         )

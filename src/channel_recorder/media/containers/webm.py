@@ -1,0 +1,238 @@
+"""WebM files, written cluster by cluster.
+
+Not by FFmpeg: while VP8 or VP9 pictures pause, its interleaving keeps all sound in memory, without bound
+(`max_interleave_delta` makes an exception of these codecs), and a kill would lose it. Here a cluster is
+written as soon as both streams passed its end, or one of them is far enough ahead.
+
+Elements: RFC 9559. While the file grows, its Segment has no size and no index; both are added on close.
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from operator import itemgetter
+from pathlib import Path
+
+from channel_recorder.codecs import opus
+from channel_recorder.errors import MalformedError, StorageError
+from channel_recorder.media.containers import disk, ebml
+from channel_recorder.model import Codec, EncodedFrame
+
+TICKS_PER_SECOND = 1000
+CLUSTER_TICKS = 250
+INTERLEAVE_TICKS = 400
+"""How far one stream may be ahead of the other before the file goes on without it: the hold of sound and a batch."""
+
+_VIDEO, _AUDIO = 1, 2
+_CODEC_IDS = {Codec.VP8: "V_VP8", Codec.VP9: "V_VP9"}
+_CHANNELS = 2
+_SEEK_PRE_ROLL_NANOSECONDS = 80_000_000
+_SEEK_HEAD_BYTES = 100
+_APP = "channel-recorder"
+
+_CLUSTER_ID = b"\x1f\x43\xb6\x75"
+_BLOCK = struct.Struct(">BIBhB")
+_BLOCK_ID = 0xA3
+_BLOCK_HEAD_BYTES = 4
+_SIZE_4 = 0x10000000
+_KEY_FLAG = 0x80
+
+Block = tuple[int, int, int, bytes]
+"""Time stamp, track, flags, data."""
+
+
+class WebmFile:
+    """VP8 or VP9 pictures, with or without Opus sound. See `output.OutputFile` for the methods."""
+
+    video_clock_hz = TICKS_PER_SECOND
+    audio_clock_hz = TICKS_PER_SECOND
+    aac_encoder = None
+
+    def __init__(self, path: Path, video: EncodedFrame, *, has_sound: bool) -> None:
+        if not (video.width and video.height):
+            raise MalformedError(f"{video.codec} key frame of {len(video.data)} bytes tells no picture size")
+        self.path = path
+        self._blocks: list[Block] = []
+        self._cluster_start = 0
+        self._newest = {_VIDEO: 0, _AUDIO: 0} if has_sound else {_VIDEO: 0}
+        self._end_ticks = 0
+        self._cues: list[tuple[int, int]] = []
+        self._closed = False
+        disk.create_exclusively(path)
+        try:
+            self._file = path.open("r+b", buffering=0)
+        except OSError as error:
+            raise disk.storage_error(path, error) from error
+        self._position = 0
+        try:
+            self._write_head(video, has_sound)
+        except StorageError:
+            self._file.close()
+            raise
+
+    def write_video(self, data: bytes, pts_ticks: int, duration_ticks: int, key_frame: bool) -> None:
+        self._add(_VIDEO, data, pts_ticks, duration_ticks, _KEY_FLAG if key_frame else 0)
+
+    def write_audio(self, data: bytes, pts_ticks: int, duration_ticks: int) -> None:
+        self._add(_AUDIO, data, pts_ticks, duration_ticks, _KEY_FLAG)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            while self._blocks:
+                self._write_cluster()
+            self._finish(self._end_ticks, self._write_cues())
+        finally:
+            self._file.close()
+
+    def abandon(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(StorageError):
+            self._finish(self._cluster_start, None)  # written in place: needs no room on the disk
+        self._file.close()
+
+    def _add(self, track: int, data: bytes, pts_ticks: int, duration_ticks: int, flags: int) -> None:
+        newest = self._newest
+        self._blocks.append((pts_ticks, track, flags, data))
+        newest[track] = pts_ticks
+        self._end_ticks = max(self._end_ticks, pts_ticks + duration_ticks)
+        cluster_end = self._cluster_start + CLUSTER_TICKS
+        if pts_ticks >= cluster_end and (
+            min(newest.values()) >= cluster_end or pts_ticks >= cluster_end + INTERLEAVE_TICKS
+        ):
+            self._write_cluster()
+
+    def _write_cluster(self) -> None:
+        """The blocks of the next 250 ms, in order of time."""
+        self._blocks.sort(key=itemgetter(0))
+        start = self._blocks[0][0]
+        end = start + CLUSTER_TICKS
+        inside = [block for block in self._blocks if block[0] < end]
+        self._blocks = self._blocks[len(inside) :]
+        self._cluster_start = self._blocks[0][0] if self._blocks else end
+        self._cues += [(at, self._position) for at, track, flags, _ in inside if track == _VIDEO and flags]
+        self._write(_cluster(start, inside))
+
+    def _write_head(self, video: EncodedFrame, has_sound: bool) -> None:
+        self._write(
+            ebml.master(
+                0x1A45DFA3,  # EBML
+                ebml.text(0x4282, "webm"),
+                ebml.unsigned(0x4287, 4),  # DocTypeVersion
+                ebml.unsigned(0x4285, 2),  # DocTypeReadVersion
+            )
+        )
+        self._write(b"\x18\x53\x80\x67" + ebml.UNKNOWN_SIZE)
+        self._segment = self._position
+        self._write(ebml.void(_SEEK_HEAD_BYTES))
+        self._info = self._position
+        self._write(_info(0.0))
+        self._tracks = self._position
+        tracks = [_video_track(video)] + ([_audio_track()] if has_sound else [])
+        self._write(ebml.master(0x1654AE6B, *tracks))
+
+    def _write_cues(self) -> int | None:
+        """The index; returns where it is."""
+        if not self._cues:
+            return None
+        cues = self._position
+        self._write(ebml.master(0x1C53BB6B, *(_cue(at, position - self._segment) for at, position in self._cues)))
+        return cues
+
+    def _finish(self, duration_ticks: int, cues: int | None) -> None:
+        """Fill in what was not known: size, duration, where things are."""
+        self._overwrite(self._segment - 8, ebml.size_8(self._position - self._segment))
+        self._overwrite(self._info, _info(float(duration_ticks)))
+        places = [(0x1549A966, self._info), (0x1654AE6B, self._tracks)] + ([(0x1C53BB6B, cues)] if cues else [])
+        seek_head = ebml.master(0x114D9B74, *(_seek(name, at - self._segment) for name, at in places))
+        self._overwrite(self._segment, seek_head + ebml.void(_SEEK_HEAD_BYTES - len(seek_head)))
+
+    def _overwrite(self, position: int, data: bytes) -> None:
+        try:
+            self._file.seek(position)
+            self._file.write(data)
+        except OSError as error:
+            raise disk.storage_error(self.path, error) from error
+
+    def _write(self, data: bytes) -> None:
+        """At the end; all of it or nothing."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(self._position)
+            raise disk.storage_error(self.path, error) from error
+        self._position += len(data)
+
+
+def _cluster(start_ticks: int, blocks: list[Block]) -> bytes:
+    parts = [ebml.unsigned(0xE7, start_ticks)]
+    for at, track, flags, data in blocks:
+        size = _SIZE_4 | (len(data) + _BLOCK_HEAD_BYTES)
+        parts += (_BLOCK.pack(_BLOCK_ID, size, 0x80 | track, at - start_ticks, flags), data)
+    content = b"".join(parts)
+    return _CLUSTER_ID + ebml.size_8(len(content)) + content
+
+
+def _info(duration_ticks: float) -> bytes:
+    return ebml.master(
+        0x1549A966,
+        ebml.unsigned(0x2AD7B1, 1_000_000),  # TimestampScale: one tick is a millisecond
+        ebml.text(0x4D80, _APP),
+        ebml.text(0x5741, _APP),
+        ebml.float64(0x4489, duration_ticks) if duration_ticks else ebml.void(11),
+    )
+
+
+def _video_track(frame: EncodedFrame) -> bytes:
+    size = ebml.unsigned(0xB0, frame.width) + ebml.unsigned(0xBA, frame.height)
+    return ebml.master(
+        0xAE,
+        *_track_head(_VIDEO, track_type=1, codec_id=_CODEC_IDS[frame.codec]),
+        ebml.master(0xE0, size, _rotation(frame.rotation)),
+    )
+
+
+def _rotation(degrees: int) -> bytes:
+    """Projection with ProjectionPoseRoll, counter-clockwise: what FFmpeg and Chromium read the rotation from."""
+    if not degrees:
+        return b""
+    roll = float(-degrees if degrees <= 180 else 360 - degrees)
+    return ebml.master(0x7670, ebml.unsigned(0x7671, 0), ebml.float64(0x7675, roll))
+
+
+def _audio_track() -> bytes:
+    return ebml.master(
+        0xAE,
+        *_track_head(_AUDIO, track_type=2, codec_id="A_OPUS"),
+        ebml.element(0x63A2, opus.opus_head(_CHANNELS, pre_skip_ticks=0)),
+        ebml.unsigned(0x56BB, _SEEK_PRE_ROLL_NANOSECONDS),
+        ebml.master(0xE1, ebml.float64(0xB5, float(opus.CLOCK_RATE_HZ)), ebml.unsigned(0x9F, _CHANNELS)),
+    )
+
+
+def _track_head(number: int, *, track_type: int, codec_id: str) -> tuple[bytes, ...]:
+    return (
+        ebml.unsigned(0xD7, number),
+        ebml.unsigned(0x73C5, number),  # TrackUID
+        ebml.unsigned(0x83, track_type),
+        ebml.unsigned(0x9C, 0),  # FlagLacing
+        ebml.text(0x86, codec_id),
+    )
+
+
+def _cue(at_ticks: int, position: int) -> bytes:
+    where = ebml.master(0xB7, ebml.unsigned(0xF7, _VIDEO), ebml.unsigned(0xF1, position))
+    return ebml.master(0xBB, ebml.unsigned(0xB3, at_ticks), where)
+
+
+def _seek(identifier: int, position: int) -> bytes:
+    name = ebml.element(0x53AB, identifier.to_bytes(4, "big"))
+    return ebml.master(0x4DBB, name, ebml.unsigned(0x53AC, position))
