@@ -1,0 +1,23 @@
+"""The headings under which the help lists flags, in the order of the help."""
+
+from __future__ import annotations
+
+from cyclopts import Group
+
+_ORDER = (
+    "Token",
+    "Connection",
+    "Where the files go",
+    "What is recorded",
+    "When",
+    "Network",
+    "Classic flags",
+    "Output",
+)
+
+
+def help_group(name: str) -> Group:
+    return Group(name, sort_key=_ORDER.index(name))
+
+
+OUTPUT = help_group("Output")
