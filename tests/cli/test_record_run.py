@@ -19,7 +19,8 @@ from channel_recorder.errors import (
     TokenError,
     UidInUseError,
 )
-from channel_recorder.handler import ConnectionChangedReason, ConnectionState, LeavePath
+from channel_recorder.handler import ConnectionChangedReason, ConnectionState, LeavePath, RecordedFile
+from channel_recorder.model import User
 from tests.cli.conftest import CONNECTION, Run
 from tests.cli.fake_engine import FakeEngine
 
@@ -157,3 +158,25 @@ def test_joined_is_told_first_whatever_the_engine_says_during_the_join(run: Run)
     finished = run([*RECORD, "--json"], FakeEngine(before_join=[connecting], leave_path=LeavePath.TIMER))
     events = [json.loads(line)["event"] for line in finished.out.splitlines()]
     assert events == ["joined", "connection_state", "left"]
+
+
+def test_long_file_names_stay_in_one_piece_without_a_terminal(run: Run) -> None:
+    name = "4294967295_20261124120001000_screen.webm"
+
+    def close_file(engine: FakeEngine) -> None:
+        engine.tell(
+            "on_file_closed",
+            RecordedFile(
+                path=engine.storage_dir / name,
+                user=User(uid=2**32 - 1, account="somebody.with.a.long.account@example.org"),
+                source="screen_share",
+                start_seconds=0.0,
+                duration_seconds=61.0,
+                bytes=10**9,
+                codecs=("vp9", "opus"),
+            ),
+        )
+
+    finished = run(RECORD, FakeEngine(steps=[close_file], leave_path=LeavePath.TIMER))
+    row = finished.out.splitlines()[-2].split()
+    assert row == [name, "4294967295", "screen_share", "1:01", "1.0", "GB", "vp9", "+", "opus"]

@@ -64,6 +64,8 @@ The classic spelling works too: --recordFileRootDir, --isAudioOnly 1, --idle 10.
 Flags of the classic SDK that are not listed are known, but not supported yet."""
 
 FINISH_OUTPUT_SECONDS = 3.0
+PLAIN_WIDTH = 200
+"""Columns where there is no terminal: file names stay in one piece."""
 LogLevel = Literal[1, 2, 3, 4, 5, 6]
 
 Channel = Annotated[str, Parameter(name="--channel", help="Name of the channel.", group=CONNECTION)]
@@ -208,7 +210,9 @@ def _report(json: bool) -> Report:
 
     from channel_recorder.cli.human import HumanReport
 
-    return HumanReport(Console(file=standard_output(), highlight=False), monotonic_seconds)
+    output = standard_output()
+    width = None if output.isatty() else PLAIN_WIDTH
+    return HumanReport(Console(file=output, highlight=False, width=width), monotonic_seconds)
 
 
 @contextmanager
