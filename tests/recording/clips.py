@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import cast
 
 import av
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
 
 from channel_recorder.model import Codec
 
@@ -38,7 +41,7 @@ class Picture:
 def pictures(codec: Codec, count: int = 50, width: int = 64, height: int = 48, key_every: int = 25) -> list[Picture]:
     """`count` pictures whose brightness changes, a key frame every `key_every`."""
     name, options = _ENCODERS[codec]
-    encoder = av.CodecContext.create(name, "w")
+    encoder = cast("VideoCodecContext", av.CodecContext.create(name, "w"))
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, FPS), Fraction(FPS)
     encoder.gop_size = 10_000
@@ -48,7 +51,7 @@ def pictures(codec: Codec, count: int = 50, width: int = 64, height: int = 48, k
         frame = av.VideoFrame.from_ndarray(_grey(number, width, height), format="yuv420p")
         frame.pts = number
         if number % key_every == 0:
-            frame.pict_type = av.video.frame.PictureType.I
+            frame.pict_type = PictureType.I
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
     return [Picture(bytes(packet), packet.is_keyframe, width, height) for packet in packets]

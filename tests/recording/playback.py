@@ -52,7 +52,7 @@ def read(path: Path) -> Playback:
                 continue
             stream = getattr(playback, packet.stream.type)
             stream.pts_seconds.append(float(packet.pts * packet.time_base))
-            stream.durations.append(float(packet.duration * packet.time_base))
+            stream.durations.append(float((packet.duration or 0) * packet.time_base))
             stream.packets.append(bytes(packet))
             stream.key_frames += packet.is_keyframe
     return playback

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.recording.stage import BOB, Stage
 
 
 @contextmanager
-def files_no_larger_than(size_bytes: int) -> Iterator[None]:
+def files_no_larger_than(size_bytes: int) -> Generator[None]:
     """Writing beyond it fails with EFBIG, in this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

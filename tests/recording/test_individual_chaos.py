@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -64,7 +65,7 @@ def check_files(stage: Stage, pictures_sent: int, packets_sent: int) -> None:
     seen = sum(stream.frames for file in files for stream in file.streams if stream.kind is MediaKind.VIDEO)
     assert seen <= pictures_sent
     ordered = sorted(files, key=lambda file: file.start_seconds)
-    for before, after in zip(ordered[:-1], ordered[1:], strict=True):
+    for before, after in pairwise(ordered):
         assert after.start_seconds <= before.start_seconds + before.duration_seconds + 0.05
 
 
