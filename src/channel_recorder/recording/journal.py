@@ -54,7 +54,7 @@ def encode(at_seconds: float, wall: datetime, fact: str, fields: Mapping[str, An
     """One line, ASCII only: no text of a participant can break the line or the encoding."""
     entry = {**fields, "at": round(at_seconds, 6), "wall": wall.isoformat(timespec="microseconds"), "fact": fact}
     ordered = {key: entry.pop(key) for key in ("at", "wall", "fact")} | entry
-    return json.dumps(ordered, separators=(",", ":")).encode("ascii")
+    return json.dumps(ordered, separators=(",", ":"), default=str).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

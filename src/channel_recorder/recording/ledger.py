@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from channel_recorder.clock import utc_now
 from channel_recorder.errors import StorageError
-from channel_recorder.events import ChannelEvent, DataReceived
+from channel_recorder.events import ChannelEvent
 from channel_recorder.model import Source, User
-from channel_recorder.recording.contract import FileClosed, FileCreated, FileEvent
+from channel_recorder.recording.contract import FileClosed, FileEvent
 from channel_recorder.recording.facts import UidOf, channel_fact, file_fact
 from channel_recorder.recording.journal import Journal
 from channel_recorder.recording.manifest import Manifest, ManifestFile, build_manifest
@@ -67,18 +67,15 @@ class RecordingLedger:
 
     def note(self, fact: str, at_seconds: float, **fields: Any) -> None:
         """Write a fact to the journal. Fields are what JSON knows: text, numbers, lists, mappings."""
+        if fact == "data" and self._is_too_much(fields):
+            return
         try:
             self._journal.write(at_seconds, self._wall_clock(), fact, fields)
         except OSError as error:
             self._fail(self.directory.journal_path, error)
 
     def channel_event(self, event: ChannelEvent, at_seconds: float, uid_of: UidOf) -> None:
-        """Write down what the channel told."""
-        if isinstance(event, DataReceived):
-            self._data_bytes += len(event.payload)
-            if self._data_bytes > DATA_LIMIT_BYTES:
-                self._data_left_out += 1
-                return
+        """Write down what the channel told. `uid_of` is called on this thread."""
         fact, fields = channel_fact(event, uid_of)
         self.note(fact, at_seconds, **fields)
 
@@ -90,9 +87,7 @@ class RecordingLedger:
             self._uid_logs.event(event)
         except (OSError, StorageError) as error:
             self._fail(self.directory.path, error)
-        if isinstance(event, FileCreated):
-            self._closed.pop(event.name, None)
-        elif isinstance(event, FileClosed):
+        if isinstance(event, FileClosed):
             self._closed[event.name] = event
             self._hasher.add(self.directory.path / event.name)
 
@@ -127,6 +122,13 @@ class RecordingLedger:
         except OSError as error:
             raise storage_error(self.directory.manifest_path, error) from error
         return manifest
+
+    def _is_too_much(self, fields: Mapping[str, Any]) -> bool:
+        self._data_bytes += fields.get("bytes", 0)
+        if self._data_bytes <= DATA_LIMIT_BYTES:
+            return False
+        self._data_left_out += 1
+        return True
 
     def _end_uid_logs(self, at_seconds: float) -> None:
         try:

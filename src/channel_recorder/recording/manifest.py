@@ -49,8 +49,8 @@ class ManifestFile(_Model):
     duration: float = Field(ge=0)
     """Seconds."""
     bytes: int = Field(ge=0)
-    sha256: str | None
-    """Lower-case hex; null: the file could not be read back."""
+    sha256: str | None = None
+    """Lower-case hex; left out where the file could not be read back."""
     streams: list[ManifestStream]
 
     @classmethod
@@ -81,7 +81,7 @@ class Manifest(_Model):
     """By start."""
 
     def to_json(self) -> bytes:
-        return self.model_dump_json(indent=1, exclude_none=False).encode() + b"\n"
+        return self.model_dump_json(indent=1, exclude_none=True).encode() + b"\n"
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
