@@ -105,3 +105,22 @@ def test_a_broken_sps_makes_no_key_frame() -> None:
     assert h264.inspect(join_nal_units([sps[:6], pps, idr])) is DELTA
     with pytest.raises(MalformedError):
         h264.picture_size(sps[:6])
+
+
+@pytest.mark.parametrize("nal_type", range(1, 6))
+def test_only_idr_slices_make_key_frames(nal_type: int) -> None:
+    assert h264.inspect(join_nal_units([bytes((0x60 | nal_type,)) + b"\x88"])).key_frame == (nal_type == h264.IDR)
+
+
+def test_what_stands_before_the_picture_is_passed_over() -> None:
+    frame = vectors.frames("h264")[0]
+    assert h264.inspect(join_nal_units([b"\x09\x10", b"\x06\x05\x01", *nal_units(frame)])) == (True, 146, 98)
+
+
+def test_an_sps_of_an_impossible_size_makes_no_key_frame() -> None:
+    wide = b"\x67" + pack(
+        fixed(24, 0x42001E), golomb(0) * 2, golomb(2), golomb(1) + "0", golomb(1056), golomb(6) + "11", "0" + "0" + "1"
+    )
+    assert h264.inspect(join_nal_units([wide, b"\x65\x88"])) is DELTA
+    with pytest.raises(MalformedError, match="impossible"):
+        h264.picture_size(wide)

@@ -44,3 +44,16 @@ def test_a_broken_sps_makes_no_key_frame() -> None:
     with pytest.raises(MalformedError):
         h265.picture_size(sps[:12])
     assert h265.inspect(join_nal_units([picture])) == (True, 0, 0)
+
+
+@pytest.mark.parametrize("nal_type", range(32))
+def test_key_frames_are_the_random_access_pictures(nal_type: int) -> None:
+    """BLA, IDR, CRA and what is reserved for their like: 16 to 23."""
+    unit = join_nal_units([bytes((nal_type << 1, 1)) + b"\x80\x01"])
+    assert h265.inspect(unit).key_frame == (16 <= nal_type <= 23)
+
+
+def test_what_stands_before_the_picture_is_passed_over() -> None:
+    delimiter, message = bytes((h265.AUD << 1, 1, 0x50)), bytes((39 << 1, 1, 5))
+    frame = vectors.frames("h265")[0]
+    assert h265.inspect(join_nal_units([delimiter, message, *nal_units(frame)])) == (True, 146, 98)

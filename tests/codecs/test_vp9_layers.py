@@ -47,6 +47,19 @@ def test_lower_top_layer_after_a_switch_is_hidden_up_to_it() -> None:
     assert {size[:2] for size in pixels("vp9", hidden)} == {(160, 96)}
 
 
+@pytest.mark.parametrize("name", LAYERED)
+def test_layers_hidden_already_stay_as_they_are(name: str) -> None:
+    first, second = LayerHider(), LayerHider()
+    hidden = [first.complete(picture) for picture in vectors.frames(name)]
+    assert [second.complete(picture) for picture in hidden] == hidden
+
+
+def test_a_layer_whose_motion_the_next_one_takes_over_stays_shown() -> None:
+    """Quality layers are equally large; without error resilience the next predicts from shown frames only."""
+    picture = join_superframe(vectors.frames("vp9")[:2])
+    assert LayerHider().complete(picture) == picture
+
+
 def test_streams_without_layers_pass_untouched() -> None:
     hider = LayerHider()
     for frame in vectors.frames("vp9"):
