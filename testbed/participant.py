@@ -70,6 +70,7 @@ class Participant:
         max_bitrate: int,
         look: str,
         scalability_mode: str,
+        rotation: int,
     ) -> str:
         options = rtc.TrackPublishOptions(
             source=SOURCES[source],
@@ -84,6 +85,7 @@ class Participant:
         if scalability_mode:
             options.scalability_mode = scalability_mode
         camera = Camera(self._epoch, self._look(look, width, height), width, height, fps)
+        camera.rotation = rotation
         track = rtc.LocalVideoTrack.create_video_track(source, camera.source)
         publication = await self._room.local_participant.publish_track(track, options)
         self._published[source] = Published(camera, track, publication.sid)

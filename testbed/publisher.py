@@ -123,6 +123,7 @@ class Publisher:
         max_bitrate: int = 400_000,
         look: str = "plain",
         scalability_mode: str = "",
+        rotation: int = 0,
     ) -> str:
         """The sid of the track."""
         return await self._do(
@@ -136,6 +137,7 @@ class Publisher:
             max_bitrate=max_bitrate,
             look=look,
             scalability_mode=scalability_mode,
+            rotation=rotation,
         )
 
     async def publish_microphone(
