@@ -517,3 +517,21 @@ def test_existing_files_are_never_overwritten(stage: Stage) -> None:
     stage.finish(1.0)
     assert stage.path("7_00000000.ogg").read_bytes() == b"precious"
     assert stage.created == ["7_00000001.ogg"]
+
+
+@pytest.mark.parametrize("codec", VIDEO_CODECS)
+@pytest.mark.parametrize("end", [0.0, 0.1, 5.0])
+def test_single_picture_makes_a_file_that_plays(stage: Stage, codec: Codec, end: float) -> None:
+    stage.send_pictures(stage.track(Source.CAMERA), codec, pictures(codec)[:1], 0.0, delay=0.0)
+    stage.track(Source.MICROPHONE)
+    stage.run(end)
+    stage.recorder.close(end)
+    (name,) = stage.created
+    assert len(decoded_pictures(stage.path(name))) == 1
+    assert stage.closed(name).duration_seconds == pytest.approx(max(end, 1 / 30), abs=0.011)
+
+
+def test_channel_of_the_packets_is_reported(stage: Stage) -> None:
+    stage.send_sound(stage.track(Source.MICROPHONE), [b"\xfc" + bytes(30)] * 50, 0.0)
+    stage.finish(1.0)
+    assert stage.of_type(AudioInfo)[0].channels == 2

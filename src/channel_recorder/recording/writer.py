@@ -124,6 +124,7 @@ class QueuedRecorder:
         self._on_error = on_error
         self._wake = wake
         self._advanced_at = 0.0
+        self._skipped_advance = False
 
     @property
     def backlog_bytes(self) -> int:
@@ -150,8 +151,8 @@ class QueuedRecorder:
 
     def advance(self, now_seconds: float) -> None:
         """Call every 100 ms. The first call after the loop was held up waits for the sockets to be read."""
-        held_up = now_seconds - self._advanced_at > STALL_SECONDS
-        self._advanced_at = now_seconds
+        held_up = now_seconds - self._advanced_at > STALL_SECONDS and not self._skipped_advance
+        self._advanced_at, self._skipped_advance = now_seconds, held_up
         if not held_up:
             self.post(self._advance, now_seconds)
 

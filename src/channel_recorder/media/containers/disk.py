@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from channel_recorder.errors import StorageError
@@ -15,6 +16,12 @@ def create_exclusively(path: Path) -> None:
         raise
     except OSError as error:
         raise storage_error(path, error) from error
+
+
+def remove_unused(path: Path) -> None:
+    """Take back a name that was claimed for a file that could not be begun."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def storage_error(path: Path, error: Exception) -> StorageError:

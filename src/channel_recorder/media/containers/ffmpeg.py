@@ -55,7 +55,8 @@ class FfmpegFile:
             self._audio = self._add_audio(audio) if audio is not None else None
             self._out.start_encoding()
         except (FFmpegError, OSError) as error:
-            raise disk.storage_error(path, error) from error
+            disk.remove_unused(path)
+            raise _write_error(path, error) from error
         self._read_clocks()
 
     def write_video(self, data: bytes, pts_ticks: int, duration_ticks: int, key_frame: bool) -> None:

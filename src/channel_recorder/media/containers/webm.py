@@ -69,6 +69,7 @@ class WebmFile:
             self._write_head(video, has_sound)
         except StorageError:
             self._file.close()
+            disk.remove_unused(path)
             raise
 
     def write_video(self, data: bytes, pts_ticks: int, duration_ticks: int, key_frame: bool) -> None:
