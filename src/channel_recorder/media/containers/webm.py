@@ -202,7 +202,7 @@ def _video_track(frame: EncodedFrame) -> bytes:
 
 
 def _rotation(degrees: int) -> bytes:
-    """Projection with ProjectionPoseRoll, counter-clockwise: FFmpeg reads it as a display matrix, like that of an MP4."""
+    """Projection with ProjectionPoseRoll, counter-clockwise: FFmpeg reads it as it reads an MP4's display matrix."""
     if not degrees:
         return b""
     roll = float(-degrees if degrees <= 180 else 360 - degrees)
