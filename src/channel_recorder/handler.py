@@ -80,6 +80,7 @@ class RecordingStats:
     received_audio_kbps: int
     received_video_kbps: int
     written_bytes: int
+    """Encoded media handed to the files."""
     lost_packets: int
     user_count: int
     """The classic count: communication everybody and the recorder, live broadcast the hosts and one."""

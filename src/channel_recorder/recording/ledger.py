@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class RecordingLedger:
         self._wall_clock = wall_clock
         self._closed: dict[str, FileClosed] = {}
         self._hasher = FileHasher()
-        self._uid_logs = UidLogs(directory.uid_log_path)
+        self._uid_logs = UidLogs(self._uid_log_path)
         self._data_bytes = 0
         self._data_left_out = 0
         self._lines_lost = 0
@@ -91,6 +92,11 @@ class RecordingLedger:
             self._closed[event.name] = event
             self._hasher.add(self.directory.path / event.name)
 
+    def begin_recording(self, started_at: datetime) -> None:
+        """Recording time zero: the first span. Names of files count from here."""
+        self.directory = replace(self.directory, started_at=started_at)
+        self.note("recording_started", 0.0)
+
     def begin_span(self, at_seconds: float) -> None:
         """Files are written from now on; in new uid logs."""
         self.note("span_started", at_seconds)
@@ -129,6 +135,9 @@ class RecordingLedger:
             return False
         self._data_left_out += 1
         return True
+
+    def _uid_log_path(self, uid: int, at_seconds: float) -> Path:
+        return self.directory.uid_log_path(uid, at_seconds)
 
     def _end_uid_logs(self, at_seconds: float) -> None:
         try:

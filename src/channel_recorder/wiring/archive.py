@@ -1,0 +1,58 @@
+"""The archive of a recording: directory, ledger and recorder, on the process's one writer thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from channel_recorder.config import RecordingConfig
+from channel_recorder.recording.archive import Archive, ArchiveListener, QueuedArchive
+from channel_recorder.recording.contract import FileEvent, Recorder
+from channel_recorder.recording.individual import IndividualOptions, IndividualRecorder
+from channel_recorder.recording.ledger import RecordingLedger
+from channel_recorder.recording.writer import WriterThread
+from channel_recorder.shared import Shared
+from channel_recorder.storage.directory import RecordingDirectory
+
+SYNC_SECONDS = 1.0
+"""How much of the journal a power failure may cost."""
+
+shared_writer = Shared(WriterThread, WriterThread.stop)
+
+
+def open_archive(
+    writer: WriterThread, directory: RecordingDirectory, config: RecordingConfig, listener: ArchiveListener
+) -> QueuedArchive:
+    """The listener is called on the running loop, whatever thread things happen on. Raises StorageError."""
+    loop = asyncio.get_running_loop()
+    ledger = RecordingLedger(
+        directory,
+        on_failure=lambda error: _on_loop(loop, listener.on_archive_failed, error),
+        sync_interval_seconds=SYNC_SECONDS,
+    )
+    options = IndividualOptions(
+        audio_codec=config.audio_codec,
+        audio_only=config.is_audio_only,
+        video_only=config.is_video_only,
+        separate_tracks=config.separate_tracks,
+    )
+
+    def make_recorder(on_event: Callable[[FileEvent], None]) -> Recorder:
+        return IndividualRecorder(
+            name_file=ledger.name_file,
+            on_event=on_event,
+            key_frame_wanted=lambda sid: _on_loop(loop, listener.on_key_frame_wanted, sid),
+            options=options,
+        )
+
+    archive = Archive(ledger, make_recorder, lambda event: _on_loop(loop, listener.on_file_event, event))
+    return QueuedArchive(
+        writer,
+        archive,
+        on_error=lambda error: _on_loop(loop, listener.on_archive_failed, error),
+        on_overload=listener.on_overload,
+    )
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], argument: object) -> None:
+    loop.call_soon_threadsafe(callback, argument)
