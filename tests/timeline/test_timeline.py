@@ -182,6 +182,14 @@ def test_after_a_jump_of_the_time_stamps_frames_are_where_they_arrive(jump_secon
     assert places == pytest.approx([(n + k) * 0.02 + 0.05 for k in range(50)], abs=0.005)
 
 
+def test_time_stamps_that_jump_back_a_little_are_followed_after_half_a_second():
+    _, track, n = _steady()
+    jump = 5 * 48_000
+    places = [track.locate((n + k) * 960 - jump, (n + k) * 0.02 + 0.05) for k in range(100)]
+    assert places[:20] == [places[0]] * 20, "nothing goes back"
+    assert places[30:] == pytest.approx([(n + k) * 0.02 + 0.05 for k in range(30, 100)], abs=0.005)
+
+
 def test_one_faulty_report_moves_nothing():
     _, track, n = _steady()
     before = track.locate(n * 960, n * 0.02 + 0.05)

@@ -280,22 +280,22 @@ class TrackTimeline:
         self._error = error if error > -JUMP_SECONDS else 0.0
 
     def _located_behind(self, timestamp: int, arrival_seconds: float) -> float:
-        """A time stamp not above the last: doubled, out of order, or the clock jumped back far."""
-        seconds = timestamp * self._seconds_per_tick + self._intercept + self._error
-        if arrival_seconds - self._origin - seconds > LATE_AT_ONCE_SECONDS:
+        """A time stamp not above the last: doubled, out of order, or the time stamps jumped back."""
+        target = timestamp * self._seconds_per_tick + self._intercept
+        if self._has_jumped(arrival_seconds - self._origin - target, arrival_seconds):
             self._last_seconds = self._begin_again(timestamp, arrival_seconds)
             self._last_timestamp = timestamp
         return self._last_seconds
 
     def _doubt(self, timestamp: int, arrival_seconds: float, seconds: float) -> float:
-        """The frame lies impossibly early or very late: did the time stamps jump?"""
-        target = seconds - self._error
-        delay = arrival_seconds - self._origin - target
-        if -EARLY_SECONDS <= delay <= LATE_SECONDS:
-            return seconds
-        if delay < 0.0 or delay > LATE_AT_ONCE_SECONDS or self._is_paused_sender(delay, arrival_seconds):
-            return self._begin_again(timestamp, arrival_seconds)
-        return seconds
+        """The frame lies impossibly early or very late, unless that is an error which is being slewed away."""
+        delay = arrival_seconds - self._origin - (seconds - self._error)
+        return self._begin_again(timestamp, arrival_seconds) if self._has_jumped(delay, arrival_seconds) else seconds
+
+    def _has_jumped(self, delay: float, arrival_seconds: float) -> bool:
+        if delay < -EARLY_SECONDS or delay > LATE_AT_ONCE_SECONDS:
+            return True
+        return delay > LATE_SECONDS and self._is_paused_sender(delay, arrival_seconds)
 
     def _is_paused_sender(self, delay: float, arrival_seconds: float) -> bool:
         """Late for a while and not getting better: no queue drains here, the time stamps stood still."""
