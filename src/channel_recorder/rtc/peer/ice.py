@@ -4,6 +4,8 @@
 - The answer never waits for a server: host candidates are known at once. STUN and TURN servers are asked only if
   no pair has worked after a head start, so that an unreachable server or resolver costs an ordinary call nothing,
   and no relay is allocated in vain. What they give is trickled.
+- So is the address that the route to a remote candidate starts from, if it is no host candidate yet: loopback, or
+  a VPN that came up later. A full ICE agent may distrust an address it was not told (pion waits a second).
 - aioice queues every datagram and parses each as STUN first; here the first byte decides (RFC 7983) and SRTP goes
   to its receiver in a straight call.
 """
@@ -26,11 +28,14 @@ from channel_recorder.errors import MalformedError
 from channel_recorder.rtc.peer.negotiation import RemoteTransport
 from channel_recorder.rtc.peer.relay import RELAY_ERRORS, open_relay
 from channel_recorder.rtc.peer.servers import IceServer, ServerAddress, usable_servers
-from channel_recorder.rtc.peer.sockets import bind_udp, host_addresses
+from channel_recorder.rtc.peer.sockets import bind_udp, host_addresses, route_source
 
-GATHER_HEAD_START_SECONDS = 0.5
+GATHER_HEAD_START_SECONDS = 0.2
+"""pion accepts a server-reflexive pair after 0.5 s; the candidate is there by then."""
 SERVER_TIMEOUT_SECONDS = 5.0
 MAX_REMOTE_CANDIDATES = 128
+_CHECK_INTERVALS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+_CONSENT_INTERVALS_SECONDS = (1.0,)
 _COMPONENT = 1
 # What aioice's parser raises at STUN attributes of the wrong length, or at checks that lack one.
 _FOREIGN_STUN_ERRORS = (struct.error, LookupError, AssertionError, ValueError)
@@ -69,6 +74,7 @@ class IceTransport:
         self._connection.remote_username = remote.ice_ufrag
         self._connection.remote_password = remote.ice_pwd
         self._tasks: set[asyncio.Task[None]] = set()
+        self._started = False
 
     @property
     def ufrag(self) -> str:
@@ -83,10 +89,6 @@ class IceTransport:
         """Host candidates, for the answer."""
         return tuple(candidate.to_sdp() for candidate in self._connection.local_candidates)
 
-    @property
-    def will_trickle(self) -> bool:
-        return bool(self._servers)
-
     async def open(self) -> None:
         """Bind the sockets. Raises OSError."""
         ipv4, ipv6 = host_addresses()
@@ -94,11 +96,12 @@ class IceTransport:
             if addresses:
                 await self._open_socket(family, addresses)
         self._connection.end_gathering()
-
-    def start(self) -> None:
-        """Begin the checks, with the candidates of the offer; more may come at any time."""
         for candidate in self.remote.candidates:
             self.add_remote_candidate(candidate)
+
+    def start(self) -> None:
+        """Begin the checks; the answer has been written."""
+        self._started = True
         self._spawn(self._run())
         if self._servers:
             self._spawn(self._gather())
@@ -106,9 +109,11 @@ class IceTransport:
     def add_remote_candidate(self, candidate: str) -> None:
         """As in SDP, with or without `candidate:`. What cannot be used is passed over (RFC 8839 section 5.1)."""
         try:
-            self._connection.pair_with(parse_candidate(candidate))
+            remote = parse_candidate(candidate)
         except MalformedError:
             return
+        if self._connection.pair_with(remote):
+            self._add_route_to(remote)
 
     def send(self, data: bytes) -> None:
         """To the selected pair; dropped where there is none."""
@@ -129,6 +134,12 @@ class IceTransport:
         # RFC 8445 section 5.1.2.1: each candidate has a local preference of its own.
         candidates = [_host_candidate(address, port, 65535 - i) for i, address in enumerate(addresses)]
         self._connection.add_protocol(protocol, candidates)
+
+    def _add_route_to(self, remote: Candidate) -> None:
+        address = route_source(remote.host, remote.port)
+        local = self._connection.add_host_address(address) if address is not None else None
+        if local is not None and self._started:
+            self._announce(local)
 
     def _make_protocol(self) -> _Protocol:
         return _Protocol(self._connection, self._handlers)
@@ -212,6 +223,61 @@ class _Protocol(StunProtocol):
             except _FOREIGN_STUN_ERRORS:
                 return
 
+    async def request(
+        self,
+        request: stun.Message,
+        addr: tuple[str, int],
+        integrity_key: bytes | None = None,
+        retransmissions: int | None = None,
+    ) -> tuple[stun.Message, tuple[str, int]]:
+        """Repeat sooner than aioice, which waits 0.5 s: a far side that has not read our answer yet drops the first
+        check (RFC 8445 section 14.3 lets the timeout follow the pacing)."""
+        if integrity_key is not None:
+            request.add_message_integrity(integrity_key)
+        intervals = _CONSENT_INTERVALS_SECONDS if retransmissions == 0 else _CHECK_INTERVALS_SECONDS
+        transaction = _Transaction(request, addr, self, integrity_key, intervals)
+        self.transactions[request.transaction_id] = transaction
+        try:
+            return await transaction.run()
+        finally:
+            del self.transactions[request.transaction_id]
+
+
+class _Transaction(stun.Transaction):
+    """A STUN request and its repetitions."""
+
+    def __init__(
+        self,
+        request: stun.Message,
+        addr: tuple[str, int],
+        protocol: _Protocol,
+        integrity_key: bytes | None,
+        intervals_seconds: Sequence[float],
+    ) -> None:
+        super().__init__(request, addr, protocol)
+        self._request = request
+        self._addr = addr
+        self._protocol = protocol
+        self._integrity_key = integrity_key
+        self._intervals_seconds = intervals_seconds
+        self._response: asyncio.Future[tuple[stun.Message, tuple[str, int]]] = asyncio.Future()
+
+    async def run(self) -> tuple[stun.Message, tuple[str, int]]:
+        for seconds in self._intervals_seconds:
+            self._protocol.send_stun(self._request, self._addr)
+            await asyncio.wait({self._response}, timeout=seconds)
+            if self._response.done():
+                message, _ = self._response.result()
+                if message.message_class == stun.Class.ERROR:
+                    raise stun.TransactionFailed(message)
+                return self._response.result()
+        raise stun.TransactionTimeout
+
+    def response_received(self, message: stun.Message, addr: tuple[str, int]) -> None:
+        is_genuine = self._integrity_key is None or message.check_message_integrity(self._integrity_key)
+        if is_genuine and not self._response.done():
+            self._response.set_result((message, addr))
+
 
 class _Connection(Connection):
     """aioice's agent, with sockets that come from outside and no queue."""
@@ -237,10 +303,22 @@ class _Connection(Connection):
     def end_gathering(self) -> None:
         self._local_candidates_end = True
 
-    def pair_with(self, remote: Candidate) -> None:
-        # Once a pair is selected, checks of others would go nowhere.
-        if not self._closing and not self._nominated and len(self._remote_candidates) < MAX_REMOTE_CANDIDATES:
-            self._add_remote_candidate(remote, remote.host)
+    def add_host_address(self, address: str) -> Candidate | None:
+        """One more address that the socket of its family is reached at; None if it is known already."""
+        hosts = [candidate for candidate in self._local_candidates if candidate.type == "host"]
+        same_family = [candidate for candidate in hosts if (":" in candidate.host) == (":" in address)]
+        if not same_family or address in [candidate.host for candidate in same_family]:
+            return None
+        candidate = _host_candidate(address, same_family[0].port, 65535 - len(same_family))
+        self._local_candidates.append(candidate)
+        return candidate
+
+    def pair_with(self, remote: Candidate) -> bool:
+        """Whether the candidate was taken. Once a pair is selected, checks of others would go nowhere."""
+        if self._closing or self._nominated or len(self._remote_candidates) >= MAX_REMOTE_CANDIDATES:
+            return False
+        self._add_remote_candidate(remote, remote.host)
+        return True
 
     def send_now(self, data: bytes) -> None:
         pair = self._nominated.get(_COMPONENT)

@@ -55,7 +55,6 @@ class LocalTransport:
     ice_pwd: str
     fingerprint: Fingerprint
     candidates: tuple[str, ...]
-    end_of_candidates: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +145,6 @@ class Negotiator:
         described = self._accepted.get(index)
         if described is None:
             return _rejection(section)
-        is_first = index == self.bundle_index
         if isinstance(described, DataChannels):
             formats, rtp_formats, extensions = section.formats, (), ()
         else:
@@ -159,17 +157,18 @@ class Negotiator:
             protocol=section.protocol,
             formats=formats,
             mid=_mid(section, index),
-            direction="recvonly" if _sends(section) else "inactive",
+            direction=_answer_direction(section),
             rtp_formats=rtp_formats,
             extensions=extensions,
             rtcp_mux=section.rtcp_mux,
+            rtcp_rsize=section.rtcp_rsize,
             ice_ufrag=local.ice_ufrag,
             ice_pwd=local.ice_pwd,
             ice_options=("trickle",),
             fingerprints=(local.fingerprint,),
             setup="active" if self.is_dtls_client else "passive",
-            candidates=local.candidates if is_first else (),
-            end_of_candidates=local.end_of_candidates and is_first,
+            # Never the end of them: a new route may add one at any time.
+            candidates=local.candidates if index == self.bundle_index else (),
             sctp_port=described.sctp_port if isinstance(described, DataChannels) else None,
             max_message_size=MAX_DATA_MESSAGE_BYTES if isinstance(described, DataChannels) else None,
         )
@@ -316,6 +315,12 @@ def _rejection(section: MediaSection) -> MediaSection:
         mid=section.mid,
         direction="inactive",
     )
+
+
+def _answer_direction(section: MediaSection) -> str:
+    if section.kind == "application":
+        return "sendrecv"  # data channels have no direction
+    return "recvonly" if _sends(section) else "inactive"
 
 
 def _sends(section: MediaSection) -> bool:

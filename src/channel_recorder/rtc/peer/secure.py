@@ -19,6 +19,8 @@ from channel_recorder.rtc.peer.srtp import PROFILES, SrtpProfile, SrtpSessions
 MAX_EARLY_PACKETS = 64
 """Media may overtake the last flight of the handshake by a few packets."""
 
+MAX_WAITING_CANDIDATES = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportOptions:
@@ -53,6 +55,8 @@ class SecureTransport:
         self._ice: IceTransport | None = None
         self._next_ice: IceTransport | None = None
         """Of an ICE restart, until it works."""
+        self._waiting_candidates: list[str] = []
+        """That came before the first offer."""
         self._dtls: DtlsCore | None = None
         self._dtls_parameters: DtlsParameters | None = None
         self._srtp: SrtpSessions | None = None
@@ -77,7 +81,6 @@ class SecureTransport:
             ice_pwd=newest.password,
             fingerprint=process_certificate().fingerprint,
             candidates=newest.candidates,
-            end_of_candidates=not newest.will_trickle,
         )
 
     def start(self) -> None:
@@ -95,6 +98,8 @@ class SecureTransport:
         ice = self._next_ice or self._ice
         if ice is not None:
             ice.add_remote_candidate(candidate)
+        elif len(self._waiting_candidates) < MAX_WAITING_CANDIDATES:
+            self._waiting_candidates.append(candidate)
 
     def send_rtcp(self, packet: bytes) -> None:
         if self._srtp is not None and self._ice is not None:
@@ -159,6 +164,9 @@ class SecureTransport:
         )
         self._next_ice = ice
         await ice.open()
+        waiting, self._waiting_candidates = self._waiting_candidates, []
+        for candidate in waiting:
+            ice.add_remote_candidate(candidate)
         return ice
 
     def _check_dtls(self, remote: RemoteTransport) -> None:

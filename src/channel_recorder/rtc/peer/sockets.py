@@ -41,6 +41,17 @@ def bind_udp(family: socket.AddressFamily, port_range: tuple[int, int] | None) -
     raise OSError(errno.EADDRINUSE, f"no free UDP port in the range {port_range}")
 
 
+def route_source(host: str, port: int) -> str | None:
+    """The local address that datagrams to this one leave from. Nothing is sent."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((host, port))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
 def _bind(family: socket.AddressFamily, port: int) -> socket.socket:
     udp = socket.socket(family, socket.SOCK_DGRAM)
     try:

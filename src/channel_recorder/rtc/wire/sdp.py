@@ -16,6 +16,7 @@ MAX_SDP_CHARACTERS = 2 * 1024 * 1024
 """A channel with hundreds of tracks needs some 3 KB for each."""
 MAX_FORMATS = 128
 MAX_FEEDBACK_LINES = 512
+_FLAGS = frozenset({"rtcp-mux", "rtcp-rsize", "bundle-only", "end-of-candidates"})
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
@@ -75,6 +76,7 @@ class MediaSection:
     ssrcs: tuple[int, ...] = ()
     ssrc_groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
     rtcp_mux: bool = False
+    rtcp_rsize: bool = False
     bundle_only: bool = False
     ice_ufrag: str | None = None
     ice_pwd: str | None = None
@@ -223,7 +225,7 @@ class _Section(_Transport):
         reader = _READERS.get(name)
         if reader is not None:
             reader(self, rest)
-        elif name in ("rtcp-mux", "bundle-only", "end-of-candidates"):
+        elif name in _FLAGS:
             self.flags.add(name)
         else:
             self.read_attribute(name, rest)
@@ -300,6 +302,7 @@ class _Section(_Transport):
             ssrcs=tuple(self.ssrcs),
             ssrc_groups=tuple(self.ssrc_groups),
             rtcp_mux="rtcp-mux" in self.flags,
+            rtcp_rsize="rtcp-rsize" in self.flags,
             bundle_only="bundle-only" in self.flags,
             ice_ufrag=self.ice_ufrag or session.ice_ufrag,
             ice_pwd=self.ice_pwd or session.ice_pwd,

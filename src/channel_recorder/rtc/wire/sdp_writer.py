@@ -32,9 +32,12 @@ def _section_lines(section: MediaSection) -> Iterator[str]:
     if section.mid is not None:
         yield f"a=mid:{section.mid}"
     yield f"a={section.direction}"
-    for flag, is_set in (("bundle-only", section.bundle_only), ("rtcp-mux", section.rtcp_mux)):
-        if is_set:
-            yield f"a={flag}"
+    if section.bundle_only:
+        yield "a=bundle-only"
+    if section.rtcp_mux:
+        yield "a=rtcp-mux"
+    if section.rtcp_rsize:
+        yield "a=rtcp-rsize"
     yield from _transport_lines(section)
     yield from _track_lines(section)
     for rtp_format in section.rtp_formats:
