@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,11 +22,15 @@ class Limits:
 
 
 class DataStream:
-    """From its header to its trailer. Chunks may be repeated or corrected, never reordered beyond recognition."""
+    """From its header to its trailer. Chunks may be repeated, corrected or out of order.
+
+    Senders compress if everybody they see can decompress; a hidden recorder is not among those they see.
+    """
 
     def __init__(self, sender: str, header: pb.DataStream.Header, limits: Limits) -> None:
         self._sender = sender
         self._header = header
+        self._limit_bytes = limits.stream_bytes
         self._budget_bytes = limits.stream_bytes
         self._chunks: dict[int, bytes] = {}
         self._is_cut = False
@@ -41,7 +46,7 @@ class DataStream:
         return True
 
     def complete(self, trailer_attributes: Mapping[str, str]) -> DataReceived:
-        return self._told(trailer_attributes, self._what_is_missing())
+        return self._told(trailer_attributes, "")
 
     def incomplete(self, why: str) -> DataReceived:
         return self._told({}, why)
@@ -54,35 +59,40 @@ class DataStream:
         self._budget_bytes -= cost_bytes
         self._chunks[index] = content
 
-    def _what_is_missing(self) -> str:
+    def _content(self) -> bytes:
+        content = b"".join(content for _, content in sorted(self._chunks.items()))
+        if self._header.compression != pb.DataStream.CompressionType.DEFLATE_RAW:
+            return content
+        inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+        try:
+            return inflater.decompress(content, self._limit_bytes)
+        except zlib.error:
+            return b""
+
+    def _what_is_missing(self, content: bytes) -> str:
         if self._is_cut:
             return "it is too long"
         if self._chunks and max(self._chunks) != len(self._chunks) - 1:
             return "chunks are missing"
-        expected_bytes = self._header.total_length if self._header.HasField("total_length") else None
-        if expected_bytes is not None and expected_bytes != self._length_bytes() and not self._header.compression:
+        if self._header.HasField("total_length") and self._header.total_length != len(content):
             return "its length is not the one announced"
         return ""
 
-    def _length_bytes(self) -> int:
-        return sum(map(len, self._chunks.values()))
-
-    def _told(self, trailer_attributes: Mapping[str, str], missing: str) -> DataReceived:
-        header = self._header
+    def _told(self, trailer_attributes: Mapping[str, str], incomplete: str) -> DataReceived:
+        header, content = self._header, self._content()
         ours = {
             "stream.id": header.stream_id,
-            "stream.bytes": str(self._length_bytes()),
+            "stream.bytes": str(len(content)),
             "stream.name": header.byte_header.name,
             "stream.mime_type": header.mime_type,
-            "stream.compression": "deflate-raw" if header.compression else "",
             "stream.reply_to": header.text_header.reply_to_stream_id,
-            "stream.incomplete": missing,
+            "stream.incomplete": incomplete or self._what_is_missing(content),
         }
         attributes = {**header.attributes, **trailer_attributes}
         return DataReceived(
             identity=self._sender,
             kind="byte_stream" if header.HasField("byte_header") else "text_stream",
             topic=header.topic,
-            payload=b"".join(content for _, content in sorted(self._chunks.items())),
+            payload=content,
             attributes=attributes | {key: value for key, value in ours.items() if value},
         )

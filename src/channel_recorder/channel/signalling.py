@@ -71,6 +71,8 @@ class Signalling:
         self._offers = OfferGate(self._has_heard_of)
         self._keepalive: Keepalive | None = None
         self._room: RoomUpdated | None = None
+        self._forbidden: set[str] = set()
+        """Tracks whose publishers do not let us have them."""
         self._handlers: dict[str, Callable[[pb.SignalResponse, float], None]] = {
             "offer": self._on_offer,
             "trickle": self._on_trickle,
@@ -84,6 +86,7 @@ class Signalling:
             "subscription_permission_update": self._on_subscription_permission,
             "subscription_response": self._on_subscription_response,
             "refresh_token": self._on_refresh_token,
+            "pong": self._on_old_pong,
             "pong_resp": self._on_pong,
             "room_moved": self._on_room_moved,
         }
@@ -246,8 +249,11 @@ class Signalling:
             self._events.append(StreamPaused(track_sid=state.track_sid, paused=paused))
 
     def _on_subscription_permission(self, response: pb.SignalResponse, now_seconds: float) -> None:
+        """livekit-server says that it is allowed with every subscription: only a change is told."""
         update = response.subscription_permission_update
-        self._events.append(SubscriptionPermissionChanged(track_sid=update.track_sid, allowed=update.allowed))
+        if update.allowed == (update.track_sid in self._forbidden):
+            self._forbidden ^= {update.track_sid}
+            self._events.append(SubscriptionPermissionChanged(track_sid=update.track_sid, allowed=update.allowed))
 
     def _on_subscription_response(self, response: pb.SignalResponse, now_seconds: float) -> None:
         answer = response.subscription_response
@@ -260,6 +266,9 @@ class Signalling:
     def _on_pong(self, response: pb.SignalResponse, now_seconds: float) -> None:
         if self._keepalive is not None:
             self._keepalive.answered(response.pong_resp.last_ping_timestamp, now_seconds)
+
+    def _on_old_pong(self, response: pb.SignalResponse, now_seconds: float) -> None:
+        """That it came is all it says."""
 
     def _on_room_moved(self, response: pb.SignalResponse, now_seconds: float) -> None:
         """A recorder belongs to its room: it comes back into it."""
