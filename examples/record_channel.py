@@ -1,6 +1,6 @@
 """Record one channel until nobody is left: the SDK in twenty lines.
 
-    CHANNEL_RECORDER_APP_CERTIFICATE=... python examples/record_channel.py ws://127.0.0.1:7880 devkey lesson-7
+CHANNEL_RECORDER_APP_CERTIFICATE=... python examples/record_channel.py ws://127.0.0.1:7880 devkey lesson-7
 """
 
 import os

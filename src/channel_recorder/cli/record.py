@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from channel_recorder import arguments
 from channel_recorder.callbacks import CallbackThread
+from channel_recorder.channel.join_request import server_name
 from channel_recorder.cli.config_flags import config_flags, config_of
 from channel_recorder.cli.connection import (
     APP_CERTIFICATE_VARIABLE,
@@ -128,7 +129,7 @@ def record(
         app_certificate=secret_of(app_certificate, "--app-certificate", APP_CERTIFICATE_VARIABLE),
     )
     try:
-        arguments.check_server_url(access.url)
+        server_name(access.url)
         arguments.check_app_id(access.app_id)
         plan = _plan(channel, uid, user_account, secret_of(token, "--token", TOKEN_VARIABLE), config)
     except JoinError as error:
