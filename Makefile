@@ -1,6 +1,7 @@
 # Every target works alone on a fresh clone: what it needs is set up first, once.
 PYTHON ?= python3
 BIN := .venv/bin
+.NOTPARALLEL:
 
 .PHONY: help demo test check unit interop bench clean
 
