@@ -35,6 +35,8 @@ class Capture:
     """Of the RTP clock against true time."""
     first_timestamp: int = 1000
     delay_seconds: float = 0.05
+    report_delay_seconds: float | None = None
+    """None: as the frames."""
     jitter_seconds: float = 0.0
     report_noise_seconds: float = 0.0
     pauses: list[tuple[float, float]] = field(default_factory=list)
@@ -60,7 +62,8 @@ class Capture:
             if true <= self.start_seconds:
                 continue
             noise = chance.uniform(-1, 1) * self.report_noise_seconds
-            delay = self.delay_seconds + chance.random() * self.jitter_seconds
+            least = self.delay_seconds if self.report_delay_seconds is None else self.report_delay_seconds
+            delay = least + chance.random() * self.jitter_seconds
             yield true + delay, "report", self.timestamp(true), self.clock.ntp(true) + noise
 
 
