@@ -211,7 +211,7 @@ def test_wrong_usage_is_one_sentence_and_exit_status_2(run: Run, arguments: list
         (["room", "--app-id", "k"], "--server-url is missing: give it, or set CHANNEL_RECORDER_SERVER_URL"),
         (["room", "--server-url", "ws://h"], "--app-id is missing: give it, or set CHANNEL_RECORDER_APP_ID"),
         (["room", "--server-url", "localhost:7880", "--app-id", "k"], "its scheme is 'localhost'"),
-        (["room", "--server-url", "ftp://h", "--app-id", "k"], "'ftp://h' is not acceptable"),
+        (["room", "--server-url", "ftp://h", "--app-id", "k"], "its scheme is 'ftp'"),
         (["a/b", *CONNECTION], "the channel name 'a/b'"),
         (["x" * 65, *CONNECTION], "65 bytes"),
         (["room", "--server-url", "ws://h", "--app-id", "a\tb"], "the App ID"),
