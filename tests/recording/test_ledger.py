@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -104,6 +104,17 @@ def test_two_manual_spans_are_two_sessions_of_one_recording(directory: Recording
     manifest = ledger.finish("client_initiated", 65.0)
     assert [file.start for file in manifest.files] == [0.0, 60.0]
     assert len(list(directory.path.glob("uid_7_*.txt"))) == 2
+
+
+def test_names_and_manifest_count_from_the_instant_the_recording_began(directory: RecordingDirectory):
+    ledger = _ledger(directory)
+    began = STARTED + timedelta(seconds=30)
+    ledger.begin_recording(began)
+    path = _record(ledger, 0.5, 1.0, b"x")
+    manifest = ledger.finish("signal", 1.0)
+    assert path.name == "7_20260301101542845.ogg"
+    assert path.parent == directory.path
+    assert manifest.started_at == began
 
 
 def test_a_recording_without_files_is_finished_too(directory: RecordingDirectory):
