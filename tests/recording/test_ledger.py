@@ -114,6 +114,7 @@ def test_names_and_manifest_count_from_the_instant_the_recording_began(directory
     manifest = ledger.finish("signal", 1.0)
     assert path.name == "7_20260301101542845.ogg"
     assert path.parent == directory.path
+    assert (directory.path / "uid_7_20260301101542845.txt").exists()
     assert manifest.started_at == began
 
 
