@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import logging
 import urllib.error
@@ -17,6 +18,16 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 3.0
 TOKEN_VALID_SECONDS = 60.0
 _SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A token must not follow a redirect."""
+
+    def redirect_request(self, *args: object, **kwargs: object) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
 
 
 async def is_identity_taken(server_url: str, api_key: str, api_secret: str, *, room: str, identity: str) -> bool:
@@ -41,14 +52,14 @@ async def is_identity_taken(server_url: str, api_key: str, api_secret: str, *, r
 
 def _is_found(request: urllib.request.Request) -> bool:
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # the scheme is http or https
+        with _opener.open(request, timeout=TIMEOUT_SECONDS) as response:  # the scheme is http or https
             return response.status == 200
     except urllib.error.HTTPError as error:
         error.close()
         if error.code != 404:
             logger.info("the server did not say whether the identity is free (HTTP status %d)", error.code)
         return False
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         # The join that follows meets the same fault and names it.
         logger.info("the server did not say whether the identity is free (%s)", type(error).__name__)
         return False
