@@ -98,6 +98,8 @@ class IceTransport:
         self._connection.end_gathering()
         for candidate in self.remote.candidates:
             self.add_remote_candidate(candidate)
+        for remote in self._connection.remote_candidates:
+            self._add_route_to(remote)
 
     def start(self) -> None:
         """Begin the checks; the answer has been written."""
