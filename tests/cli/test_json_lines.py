@@ -37,7 +37,7 @@ FACTS = JoinedFacts(
     idle_limit_seconds=300,
 )
 STATS = RecordingStats(
-    duration_seconds=2.0,
+    duration_seconds=2.00012345,
     received_bytes=1000,
     received_kbps=4,
     received_audio_kbps=1,
@@ -54,7 +54,7 @@ FILE = RecordedFile(
     user=User(uid=7, account="7"),
     source="camera",
     start_seconds=1.0,
-    duration_seconds=19.5,
+    duration_seconds=19.4999,
     bytes=123456,
     codecs=("vp8", "opus"),
 )

@@ -125,9 +125,14 @@ class JsonLines(Report):
 
     def _tell(self, event: str, **fields: Any) -> None:
         now = self._utc_now().astimezone(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"event": event, **fields, "time": now}, default=str)
+        line = json.dumps({"event": event, **_rounded(fields), "time": now}, default=str)
         self._stream.write(f"{line}\n")
         self._stream.flush()
+
+
+def _rounded(fields: dict[str, Any]) -> dict[str, Any]:
+    """Milliseconds are as fine as anything here is known."""
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in fields.items()}
 
 
 def _name(member: IntEnum) -> str:
