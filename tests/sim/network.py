@@ -18,7 +18,7 @@ class NetworkConditions:
     loss: float = 0.0
     burst: float = 0.0
     """Probability that a burst of losses begins."""
-    burst_packets: int = 10
+    burst_seconds: float = 0.05
     duplicates: float = 0.0
     reordered: float = 0.0
     """Probability of `reorder_seconds` of extra delay, past the packets behind."""
@@ -30,10 +30,10 @@ class NetworkConditions:
 PERFECT = NetworkConditions()
 LAN = NetworkConditions(delay_seconds=0.001, jitter_seconds=0.001)
 WIFI_LOSSY = NetworkConditions(
-    delay_seconds=0.01, jitter_seconds=0.03, loss=0.02, burst=0.001, burst_packets=8, duplicates=0.002, reordered=0.01
+    delay_seconds=0.01, jitter_seconds=0.03, loss=0.02, burst=0.001, burst_seconds=0.05, duplicates=0.002, reordered=0.01
 )
 CELLULAR = NetworkConditions(
-    delay_seconds=0.06, jitter_seconds=0.08, loss=0.01, burst=0.002, burst_packets=15, reordered=0.005
+    delay_seconds=0.06, jitter_seconds=0.08, loss=0.01, burst=0.002, burst_seconds=0.15, reordered=0.005
 )
 
 
@@ -48,7 +48,7 @@ class SimulatedNetwork:
         self._order = 0
         self._in_flight: list[tuple[float, int, bytes]] = []
         self._last_arrival_seconds = 0.0
-        self._burst_left = 0
+        self._burst_until_seconds = 0.0
 
     @property
     def next_seconds(self) -> float:
@@ -75,11 +75,10 @@ class SimulatedNetwork:
         conditions = self.conditions
         if any(since <= now_seconds < until for since, until in conditions.cuts):
             return True
-        if self._burst_left:
-            self._burst_left -= 1
+        if now_seconds < self._burst_until_seconds:
             return True
         if self._chance.random() < conditions.burst:
-            self._burst_left = conditions.burst_packets - 1
+            self._burst_until_seconds = now_seconds + conditions.burst_seconds
             return True
         return self._chance.random() < conditions.loss
 
