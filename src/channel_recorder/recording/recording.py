@@ -27,6 +27,7 @@ from channel_recorder.handler import LeavePath
 from channel_recorder.model import EncodedFrame, MediaKind, Participant, Track, User
 from channel_recorder.recording.archive import ArchiveListener, QueuedArchive
 from channel_recorder.recording.contract import FileEvent, RecordedTrack
+from channel_recorder.recording.facts import config_fact
 from channel_recorder.recording.notices import Notices
 from channel_recorder.recording.session import (
     Action,
@@ -79,6 +80,8 @@ class Recording:
             on_first_frame=self._on_first_frame,
         )
         self.users = UserDirectory()
+        fact, settings = config_fact(config)
+        self._archive.note(fact, 0.0, **settings)
 
     @property
     def user_count(self) -> int:
