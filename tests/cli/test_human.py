@@ -17,6 +17,8 @@ from channel_recorder.cli.report import JoinedFacts, outcome_of_leave
 from channel_recorder.cli.tables import live_view, status_line
 from channel_recorder.errors import ErrorCode, StatusCode, WarningCode
 from channel_recorder.handler import (
+    ConnectionChangedReason,
+    ConnectionState,
     LeavePath,
     OfflineReason,
     RecordedFile,
@@ -125,8 +127,9 @@ def test_the_whole_story_of_a_recording(report: HumanReport, stream: io.StringIO
     report.joined(facts())
     after(1, join_user, report, 7, "7", "Alice")
     after(0.5, report.on_file_created, CAMERA.path, CAMERA.user)
-    after(60, report.on_connection_interrupted)
-    after(3, report.on_connection_lost)
+    after(60, report.on_connection_state_changed, ConnectionState.RECONNECTING, ConnectionChangedReason.INTERRUPTED)
+    after(4, report.on_connection_interrupted)
+    after(6, report.on_connection_lost)
     after(2, report.on_rejoin_channel_success, "room", 1001)
     after(0, report.on_warning, WarningCode.VIDEO_DROPPED_BY_OVERLOAD, "30 frames of user 7 were left out")
     after(0, report.on_error, ErrorCode.GENERIC, StatusCode.FROM_ENGINE, "the disk is slow")
@@ -136,21 +139,22 @@ def test_the_whole_story_of_a_recording(report: HumanReport, stream: io.StringIO
     after(0, report.on_file_closed, CAMERA)
     after(0, report.left, outcome_of_leave(LeavePath.SIGNAL))
     lines = [line.rstrip() for line in stream.getvalue().splitlines()[3:]]
-    assert lines[:12] == [
+    assert lines[:13] == [
         "   0:01  user 7 (Alice) joined",
         "   0:01  file 7_20261124120001000.webm begun",
-        "   1:01  the connection is interrupted, trying again",
-        "   1:04  the connection is lost, still trying",
-        "   1:06  connected again",
-        "   1:06  warning 1001: 30 frames of user 7 were left out",
-        "   1:06  error 1: the disk is slow",
-        "1:01:06  user 7 (Alice) dropped out",
-        "1:01:07  SIGTERM: leaving, finishing the files",
-        "1:01:07  SIGINT: still finishing the files, nothing will be lost",
-        "1:01:07  file 7_20261124120001000.webm whole, 1:02:03 long",
-        "Left after 1:01:07: stopped by a signal.",
+        "   1:01  the connection broke, connecting again",
+        "   1:05  no connection for 4 seconds, still trying",
+        "   1:11  no connection for 10 seconds, still trying",
+        "   1:13  connected again",
+        "   1:13  warning 1001: 30 frames of user 7 were left out",
+        "   1:13  error 1: the disk is slow",
+        "1:01:13  user 7 (Alice) dropped out",
+        "1:01:14  SIGTERM: leaving, finishing the files",
+        "1:01:14  SIGINT: still finishing the files, nothing will be lost",
+        "1:01:14  file 7_20261124120001000.webm whole, 1:02:03 long",
+        "Left after 1:01:14: stopped by a signal.",
     ]
-    table = [re.split(r"\s{2,}", line.strip()) for line in lines[12:] if line.strip() and "─" not in line]
+    table = [re.split(r"\s{2,}", line.strip()) for line in lines[13:] if line.strip() and "─" not in line]
     assert table == [
         ["File", "User", "Source", "Duration", "Size", "Codecs"],
         ["7_20261124120001000.webm", "7 (Alice)", "camera", "1:02:03", "1.2 MB", "vp8 + opus"],
@@ -216,7 +220,7 @@ def test_the_live_table_says_when_nobody_is_there_and_when_the_line_is_cut(repor
     report.joined(facts())
     assert "Nobody is there." in rendered(report.live_view())
     report.on_connection_lost()
-    assert "The connection is lost, still trying" in rendered(report.live_view())
+    assert "No connection for 10 seconds, still trying ..." in rendered(report.live_view())
     report.on_rejoin_channel_success("room", 1001)
     assert "connection" not in rendered(report.live_view())
 

@@ -17,6 +17,8 @@ from channel_recorder.cli.report import JoinedFacts, Outcome, Report
 from channel_recorder.cli.tables import closing_table, live_view, status_line
 from channel_recorder.errors import ErrorCode, StatusCode, WarningCode
 from channel_recorder.handler import (
+    ConnectionChangedReason,
+    ConnectionState,
     OfflineReason,
     RecordedFile,
     RecordingStats,
@@ -121,13 +123,19 @@ class HumanReport(Report):
         if uid in self._board.users:
             self._board.users[uid].picture_size = f"{width}x{height}"
 
+    def on_connection_state_changed(self, state: ConnectionState, reason: ConnectionChangedReason) -> None:
+        if state is ConnectionState.RECONNECTING:
+            self._disconnected("the connection broke, connecting again")
+
     def on_connection_interrupted(self) -> None:
-        self._board.connection = "The connection is interrupted, trying again ..."
-        self._event("the connection is interrupted, trying again", style="yellow")
+        self._disconnected("no connection for 4 seconds, still trying")
 
     def on_connection_lost(self) -> None:
-        self._board.connection = "The connection is lost, still trying ..."
-        self._event("the connection is lost, still trying", style="yellow")
+        self._disconnected("no connection for 10 seconds, still trying")
+
+    def _disconnected(self, message: str) -> None:
+        self._board.connection = f"{message[0].upper()}{message[1:]} ..."
+        self._event(message, style="yellow")
 
     def on_rejoin_channel_success(self, channel_id: str, uid: int) -> None:
         self._board.connection = ""
