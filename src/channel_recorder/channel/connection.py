@@ -67,7 +67,7 @@ class Connection:
         else:
             return
         await self._drop()
-        raise failure
+        raise failure from None
 
     def drain(self) -> None:
         """To be called after every change of the state machine. Safe inside `on_event`."""
