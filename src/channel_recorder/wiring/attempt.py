@@ -30,6 +30,9 @@ from channel_recorder.rtc.peer.servers import IceServer
 
 logger = logging.getLogger(__name__)
 
+LEAVE_GRACE_SECONDS = 0.5
+"""A server that closes a room ends the media at once; its Leave, which says why, may come a little later."""
+
 
 class Attempt:
     """From the WebSocket's opening to the end of this connection.
@@ -167,7 +170,8 @@ class Attempt:
 
     def on_state(self, state: PeerState, detail: str) -> None:
         if state is PeerState.FAILED:
-            self._end(Disconnected(reason=LeaveReason.MEDIA_FAILED, detail=detail))
+            failed = Disconnected(reason=LeaveReason.MEDIA_FAILED, detail=detail)
+            asyncio.get_running_loop().call_later(LEAVE_GRACE_SECONDS, self._end, failed)
 
     def on_data(self, label: str, payload: bytes) -> None:
         self._channel.receive_data(label, payload)
