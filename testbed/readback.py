@@ -126,9 +126,9 @@ class Playback:
         return Sync(statistics.median(offsets), max(offsets, key=abs), len(offsets))
 
 
-def _picture(frame: VideoFrame) -> Picture:
+def _picture(frame: VideoFrame, turn: int) -> Picture:
     luma = frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
-    reading = picture.read(luma)
+    reading = picture.read(np.rot90(luma, turn // 90))
     seconds = float(frame.time or 0.0)
     if reading is None:
         return Picture(seconds, frame.width, frame.height, None, False)
@@ -161,8 +161,11 @@ class _Sound:
         return np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
 
 
-def read_back(path: Path) -> Playback:
-    """Decodes the whole file with PyAV. A packet that does not decode counts as an error, as does FFmpeg's own log."""
+def read_back(path: Path, turn: int = 0) -> Playback:
+    """Decodes the whole file with PyAV. A packet that does not decode counts as an error, as does FFmpeg's own log.
+
+    `turn`: degrees counter-clockwise to turn the pictures by before their counters are read.
+    """
     pictures: list[Picture] = []
     heard = _Sound()
     errors: list[str] = []
@@ -175,7 +178,7 @@ def read_back(path: Path) -> Playback:
             try:
                 for frame in packet.decode():
                     if isinstance(frame, VideoFrame):
-                        pictures.append(_picture(frame))
+                        pictures.append(_picture(frame, turn))
                         rotation = -frame.rotation % 360
                     elif isinstance(frame, AudioFrame):
                         heard.add(frame)
