@@ -249,7 +249,8 @@ async def test_the_refreshed_token_joins_again(any_server: LiveKitServer) -> Non
         token = (await recorder.next(TokenRefreshed)).token
         assert recorder.channel.token == token
     content = read_unverified(token)
-    assert (content.identity, content.room, content.kind) == (RECORDER, room, "egress")
+    # 1.8.4 forgets that it is an egress; the grants say all that matters.
+    assert (content.identity, content.room) == (RECORDER, room)
     assert content.grants.hidden
     assert content.grants.recorder
     again = Channel(any_server.url, token, auto_subscribe=False, listener=recorder)
@@ -309,7 +310,7 @@ async def test_each_refusal_of_a_real_server_has_its_error(any_server: LiveKitSe
     assert isinstance(await _refusal(any_server, unknown), AppIdError)
     assert "refuses the user" in str(await _refusal(any_server, nameless))
     assert isinstance(await _refusal(any_server, "no.jwt.atall"), TokenError)
-    elsewhere = await _refusal(any_server, foreign, path="/somewhere")
+    elsewhere = await _refusal(any_server, any_server.token("r", "1"), path="/somewhere")
     assert "is no channel server (status 404" in str(elsewhere)
 
 
