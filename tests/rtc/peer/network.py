@@ -23,12 +23,17 @@ async def listen(protocol: asyncio.DatagramProtocol) -> tuple[asyncio.DatagramTr
     return transport, transport.get_extra_info("sockname")
 
 
-def remote_transport(*candidates: Address, ice_lite: bool = True) -> RemoteTransport:
+def remote_transport(
+    *candidates: Address,
+    ufrag: str = UFRAG,
+    fingerprint: Fingerprint = Fingerprint(algorithm="sha-256", value="AB"),  # noqa: B008 (immutable)
+) -> RemoteTransport:
+    """A far side that is ice-lite."""
     return RemoteTransport(
-        ice_ufrag=UFRAG,
+        ice_ufrag=ufrag,
         ice_pwd=PASSWORD,
-        ice_lite=ice_lite,
-        fingerprints=(Fingerprint(algorithm="sha-256", value="AB"),),
+        ice_lite=True,
+        fingerprints=(fingerprint,),
         dtls_client=True,
         candidates=tuple(f"1 1 udp 2130706431 {host} {port} typ host" for host, port in candidates),
     )
@@ -37,8 +42,9 @@ def remote_transport(*candidates: Address, ice_lite: bool = True) -> RemoteTrans
 class LiteAgent(asyncio.DatagramProtocol):
     """Answers genuine checks (RFC 8445 section 2.5), of those that `accepts` lets through; keeps the data."""
 
-    def __init__(self, accepts: Callable[[Address], bool] = lambda _: True) -> None:
+    def __init__(self, accepts: Callable[[Address], bool] = lambda _: True, ufrag: str = UFRAG) -> None:
         self.accepts = accepts
+        self.ufrag = ufrag
         self.received: asyncio.Queue[tuple[bytes, Address]] = asyncio.Queue()
         self.nominated_by: Address | None = None
         self.checks = 0
@@ -58,7 +64,7 @@ class LiteAgent(asyncio.DatagramProtocol):
         if self.checks == 20:
             self.checked_often.set()
         request = stun.parse_message(data)
-        assert request.attributes["USERNAME"].startswith(UFRAG + ":")
+        assert request.attributes["USERNAME"].startswith(self.ufrag + ":")
         assert request.check_message_integrity(PASSWORD.encode())
         if "USE-CANDIDATE" in request.attributes:
             assert "ICE-CONTROLLING" in request.attributes

@@ -303,6 +303,13 @@ def test_the_dtls_role_is_answered(offered: str, answered: str):
     assert answer_to(offer(("audio 9 UDP/TLS/RTP/SAVPF 111", *AUDIO), session=session)).media[0].setup == answered
 
 
+def test_the_dtls_role_stays_as_it_was():
+    negotiator = Negotiator()
+    waiting = offer(("audio 9 UDP/TLS/RTP/SAVPF 111", *AUDIO), session=(*TRANSPORT[:3], "a=setup:active"))
+    assert answer_to(waiting, negotiator).media[0].setup == "passive"
+    assert answer_to(offer(("audio 9 UDP/TLS/RTP/SAVPF 111", *AUDIO)), negotiator).media[0].setup == "passive"
+
+
 def test_the_transport_is_that_of_the_first_section_of_the_bundle():
     first = ("a=ice-ufrag:one", *TRANSPORT[1:], "a=candidate:1 1 udp 1 192.0.2.1 1 typ host")
     second = ("a=ice-ufrag:two", *TRANSPORT[1:], "a=candidate:2 1 udp 1 192.0.2.2 2 typ host")

@@ -30,6 +30,8 @@ ACCEPTED_FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", "goog-remb", "tran
 MAX_DATA_MESSAGE_BYTES = 262_144
 
 _CODECS: Mapping[tuple[str, str], Codec] = {(codec.kind, codec.value): codec for codec in Codec}
+_ROLES = {"active": False, "passive": True}
+"""Whether we are the DTLS client, by what the offer says of the far side; actpass leaves it to us."""
 _RTP_PROTOCOLS = frozenset({"UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP"})
 _SCTP_PROTOCOLS = frozenset({"UDP/DTLS/SCTP", "TCP/DTLS/SCTP", "DTLS/SCTP"})
 
@@ -43,7 +45,7 @@ class RemoteTransport:
     ice_lite: bool
     fingerprints: tuple[Fingerprint, ...]
     dtls_client: bool
-    """Our role: true for setup actpass and passive."""
+    """Our role."""
     candidates: tuple[str, ...] = ()
 
 
@@ -92,12 +94,13 @@ class Negotiator:
         """mid and index of the m-line that our candidates belong to."""
         self.bundle_index = 0
         self.is_dtls_client = True
+        """RFC 8842 section 5.3: the answerer should be active."""
 
     def receive_offer(self, text: str) -> Changes:
         """Take an offer. Raises MalformedError, or ProtocolError where no transport can come of it; then nothing
         changed."""
         offer = parse_session_description(text)
-        transport = _remote_transport(offer)
+        transport = _remote_transport(offer, self.is_dtls_client)
         accepted = {
             index: described
             for index, section in enumerate(offer.media)
@@ -194,8 +197,10 @@ def _track(media: MediaDescription) -> tuple[str, str, str]:
     return media.kind, media.stream_id, media.track_id
 
 
-def _remote_transport(offer: SessionDescription) -> RemoteTransport:
-    """RFC 8843 section 7.3: the first section of the bundle carries the transport; the others repeat it or not."""
+def _remote_transport(offer: SessionDescription, is_dtls_client: bool) -> RemoteTransport:
+    """RFC 8843 section 7.3: the first section of the bundle carries the transport; the others repeat it or not.
+
+    A far side that leaves the DTLS role to us gets the one we have (RFC 8842 section 5.5)."""
     sections = [s for i, s in enumerate(offer.media) if not s.is_rejected and _in_bundle(offer, i, s)]
     sections.sort(key=lambda section: section.mid != next(iter(offer.bundle), None))
     tagged = next((s for s in sections if s.ice_ufrag and s.ice_pwd and s.fingerprints), None)
@@ -208,7 +213,7 @@ def _remote_transport(offer: SessionDescription) -> RemoteTransport:
         ice_pwd=tagged.ice_pwd,
         ice_lite=offer.ice_lite,
         fingerprints=tagged.fingerprints,
-        dtls_client=tagged.setup != "active",
+        dtls_client=_ROLES.get(tagged.setup or "", is_dtls_client),
         candidates=tuple(dict.fromkeys(candidate for section in sections for candidate in section.candidates)),
     )
 

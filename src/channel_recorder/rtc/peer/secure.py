@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from channel_recorder.errors import ProtocolError
+from channel_recorder.errors import ProtocolError, StateError
 from channel_recorder.rtc.peer.certificate import process_certificate
 from channel_recorder.rtc.peer.contract import PeerState
 from channel_recorder.rtc.peer.dtls import DtlsCore, DtlsParameters, DtlsState
@@ -71,11 +71,15 @@ class SecureTransport:
 
     async def negotiate(self, remote: RemoteTransport) -> LocalTransport:
         """Take what an offer says of the far side and say what the answer needs. New ICE credentials are an ICE
-        restart: media flows on the old path until the new one works. Raises OSError, ProtocolError."""
+        restart: media flows on the old path until the new one works. Raises OSError, ProtocolError,
+        StateError if closed meanwhile."""
         self._check_dtls(remote)
         newest = self._next_ice or self._ice
         if newest is None or (newest.remote.ice_ufrag, newest.remote.ice_pwd) != (remote.ice_ufrag, remote.ice_pwd):
             newest = await self._open_ice(remote)
+        else:
+            for candidate in remote.candidates:
+                newest.add_remote_candidate(candidate)
         return LocalTransport(
             ice_ufrag=newest.ufrag,
             ice_pwd=newest.password,
@@ -85,7 +89,7 @@ class SecureTransport:
 
     def start(self) -> None:
         """Begin to connect, if there is something new to connect to."""
-        if self._next_ice is None or self._connect_timer is not None:
+        if self._next_ice is None or self._connect_timer is not None or self.state is PeerState.FAILED:
             return
         if self._dtls is None and self._dtls_parameters is not None:
             self._dtls = DtlsCore(process_certificate(), self._dtls_parameters, self._options.srtp_profiles)
@@ -164,6 +168,9 @@ class SecureTransport:
         )
         self._next_ice = ice
         await ice.open()
+        if self._next_ice is not ice:
+            await ice.close()
+            raise StateError("the peer connection was closed")
         waiting, self._waiting_candidates = self._waiting_candidates, []
         for candidate in waiting:
             ice.add_remote_candidate(candidate)
