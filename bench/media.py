@@ -23,7 +23,8 @@ PICTURE_BYTES = 1667
 """200 kbit/s at 15 pictures/s: two packets."""
 KEY_FRAME_BYTES = 6000
 MAX_PAYLOAD_BYTES = 1180
-NTP_OFFSET_SECONDS = 3.9e9
+NTP_OFFSET_SECONDS = 2_208_988_800
+"""From 1900 to 1970."""
 
 _NOISE = random.Random(1)
 _KEY = bytes(range(AEAD_AES_128_GCM.key_bytes + AEAD_AES_128_GCM.salt_bytes))
@@ -60,10 +61,10 @@ class Stream:
             for index, payload in enumerate(payloads)
         ]
 
-    def report(self, media_seconds: float, ntp_seconds: float) -> bytes:
+    def report(self, media_seconds: float, unix_seconds: float) -> bytes:
         return rtcp.SenderReport(
             ssrc=self.ssrc,
-            ntp=round((ntp_seconds + NTP_OFFSET_SECONDS) * 2**32),
+            ntp=round((unix_seconds + NTP_OFFSET_SECONDS) * 2**32),
             timestamp=self.timestamp_at(media_seconds),
             packet_count=self.packets,
         ).to_bytes()
