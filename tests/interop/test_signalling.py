@@ -264,10 +264,11 @@ async def test_each_way_to_be_thrown_out_has_its_reason(any_server: LiveKitServe
         async with Member(any_server.url, room) as recorder, Member(any_server.url, room):
             assert await _why(recorder) is LeaveReason.DUPLICATE_IDENTITY
         async with Member(any_server.url, room) as recorder:
+            # Before its media stands a member is now and then thrown out without a word.
+            await recorder.until(lambda: recorder.is_connected)
             await admin.room.remove_participant(RoomParticipantIdentity(room=room, identity=RECORDER))
             assert await _why(recorder) is LeaveReason.PARTICIPANT_REMOVED
         async with Member(any_server.url, room) as recorder:
-            # One that is deleted while a member is still joining hangs up without a word.
             await recorder.until(lambda: recorder.is_connected)
             await admin.room.delete_room(DeleteRoomRequest(room=room))
             assert await _why(recorder) is LeaveReason.ROOM_DELETED
@@ -278,9 +279,10 @@ async def test_a_server_that_goes_down_wants_us_back(version: str) -> None:
     with LiveKitServer(version) as server:
         async with Member(server.url, "signalling-down") as recorder:
             assert server._process is not None
+            await recorder.until(lambda: recorder.is_connected)
             # The first asks it to wait for the rooms to empty, the second to go at once.
             server._process.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.5)
+            await _logged(server, "exit requested")
             server._process.send_signal(signal.SIGTERM)
             ended = await recorder.next(Disconnected)
             assert ended.reason is LeaveReason.SERVER_SHUTDOWN
@@ -292,6 +294,12 @@ async def test_a_server_that_goes_down_wants_us_back(version: str) -> None:
             ended = await recorder.next(Disconnected)
             assert ended.reason is LeaveReason.SIGNAL_CLOSED
             assert ended.can_rejoin
+
+
+async def _logged(server: LiveKitServer, text: str) -> None:
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while text not in server.log_path.read_text():  # noqa: ASYNC110 - a log tells nobody that it grew
+            await asyncio.sleep(0.02)
 
 
 async def _why(recorder: Member) -> LeaveReason:

@@ -120,6 +120,8 @@ class Connection:
                     self.drain()
         except ConnectionClosed as closed:
             detail = _close_detail(closed)
+        except WebSocketException:
+            detail = "the server broke the WebSocket protocol"
         finally:
             self._signalling.connection_lost(detail)
             self.drain()
