@@ -6,7 +6,7 @@ Time (monotonic seconds) is passed in; nothing here waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from channel_recorder.clock import utc_now
 from channel_recorder.config import RecordingConfig, StreamType
@@ -143,6 +143,11 @@ class Recording:
         self._tracks.cut(at_seconds)
         self._archive.note("connection_lost", at_seconds, reason=reason.value)
         self._carry_out(self._session.connection_lost(now), now)
+
+    def connection_closed(self, drops: Mapping[str, int], now: float) -> None:
+        """`drops`: what came over the connection and could not be used, by reason."""
+        if drops:
+            self._archive.note("dropped_packets", self.recording_seconds(now), **drops)
 
     def channel_ended(self, reason: LeaveReason, now: float) -> None:
         """The server ended it for good."""

@@ -52,6 +52,7 @@ class Attempt:
         self._peer: SubscriberPeer | None = None
         self._media: dict[str, MediaDescription] = {}
         """By track sid."""
+        self._drops_taken = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def connect(self) -> None:
@@ -68,6 +69,14 @@ class Attempt:
 
     async def wait_ended(self) -> Disconnected:
         return await asyncio.shield(self._ended)
+
+    def take_drops(self) -> dict[str, int]:
+        """What the far side sent and could not be used, by reason. Nothing the second time."""
+        if self._drops_taken:
+            return {}
+        self._drops_taken = True
+        media = {} if self._peer is None else self._peer.drops
+        return {reason: count for reason, count in (self._channel.counters | media).items() if count}
 
     async def close(self) -> None:
         """Says good-bye and frees everything."""

@@ -63,10 +63,8 @@ class LiveRecording:
         self._meter = StatsMeter(started)
         self._stats_due = started + STATS_SECONDS
         self._intra_due = started + INTRA_REQUEST_SECONDS
-        self._tasks = [
-            asyncio.create_task(self._serve(), name="channel-recorder-serve"),
-            asyncio.create_task(self._tick(), name="channel-recorder-tick"),
-        ]
+        self._serving = asyncio.create_task(self._serve(), name="channel-recorder-serve")
+        self._ticking = asyncio.create_task(self._tick(), name="channel-recorder-tick")
 
     @classmethod
     async def open(cls, request: JoinRequest, handler: RecordingHandler, call: Call) -> Self:
@@ -138,6 +136,7 @@ class LiveRecording:
         """The connection ended, not by us."""
         logger.info("the connection ended: %s (%s)", end.reason, end.detail)
         now = clock.monotonic_seconds()
+        self._recording.connection_closed(self._attempt.take_drops(), now)
         if end.can_rejoin:
             self._recording.connection_lost(end.reason, now)
             self._notices.connection_state(ConnectionState.RECONNECTING, ConnectionChangedReason.INTERRUPTED)
@@ -205,19 +204,21 @@ class LiveRecording:
         return self._request.make_token()
 
     async def _finish(self) -> None:
-        path = self._leave_path
+        path, now = self._leave_path, clock.monotonic_seconds()
+        self._recording.connection_closed(self._attempt.take_drops(), now)
         closing = asyncio.create_task(self._attempt.close())
         try:
-            await self._recording.finish(path, clock.monotonic_seconds())
+            await self._recording.finish(path, now)
         except StorageError as error:
             path |= LeavePath.STORAGE_FAILED
             self._notices.error(error.code, error.status, str(error))
-        await closing
-        self._tasks[1].cancel()
-        shared_writer.release()
-        self._notices.connection_state(ConnectionState.DISCONNECTED, ConnectionChangedReason.LEAVE_CHANNEL)
-        self._notices.left(path)
-        self._left.set_result(path)
+        finally:
+            self._ticking.cancel()
+            await asyncio.wait({closing, self._ticking})
+            await asyncio.to_thread(shared_writer.release)
+            self._notices.connection_state(ConnectionState.DISCONNECTED, ConnectionChangedReason.LEAVE_CHANNEL)
+            self._notices.left(path)
+            self._left.set_result(path)
 
     # Time
 

@@ -72,9 +72,10 @@ class SubscriberPeer:
         return self._transport.state
 
     @property
-    def authentication_failures(self) -> int:
-        """SRTP and SRTCP packets dropped because they were not genuine."""
-        return self._transport.authentication_failures
+    def drops(self) -> dict[str, int]:
+        """Packets that were not used, by reason; `not_genuine`: SRTP and SRTCP that failed authentication."""
+        counts = {reason.value: count for reason, count in self._receiver.drops.items()}
+        return counts | {"not_genuine": self._transport.authentication_failures}
 
     async def answer(self, offer: str) -> str:
         """Answer the first offer or any later one. `on_media_removed` and `on_media_added` are called before this
