@@ -43,7 +43,9 @@ async def hold_call(console: Console) -> Recording:
     with LiveKitServer() as server:
         console.print(f"livekit-server {server.version} runs at {server.url}")
         recorder = await Recorder.start(server, CHANNEL, OUTPUT / "recordings", uid=1)
-        console.print(f"channel-recorder joined channel {CHANNEL!r}, files go to {recorder.storage_dir}")
+        console.print(
+            f"channel-recorder joined channel {CHANNEL!r}, files go to {recorder.storage_dir}", soft_wrap=True
+        )
         people = await asyncio.gather(*(join(server, *person) for person in PEOPLE))
         console.print(f"{' and '.join(name for _, name, _, _ in PEOPLE)} joined with the official LiveKit SDK")
         await show_progress(console)
@@ -58,8 +60,8 @@ def main() -> int:
     findings = findings_of(recording)
     console.print(table_of(findings))
     sheet = write_contact_sheet([finding.path for finding in findings], OUTPUT / "contact-sheet.png")
-    console.print(f"pictures of the recording: [bold]{sheet}[/]")
-    console.print(f"files, journal and manifest: [bold]{recording.directory}[/]")
+    console.print(f"pictures of the recording: [bold]{sheet}[/]", soft_wrap=True)
+    console.print(f"files, journal and manifest: [bold]{recording.directory}[/]", soft_wrap=True)
     return 0 if recording.exit_code == 0 and all(finding.is_good for finding in findings) else 1
 
 

@@ -19,7 +19,7 @@ def write_contact_sheet(paths: list[Path], target: Path) -> Path:
     width = COLUMNS * (THUMBNAIL[0] + MARGIN) + MARGIN
     row_height = THUMBNAIL[1] + CAPTION_HEIGHT + MARGIN
     sheet = Image.new("RGB", (width, max(1, len(rows)) * row_height + MARGIN), "#202124")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for number, (path, row) in enumerate(rows):
         top = MARGIN + number * row_height
         draw.text((MARGIN, top), path.name, "white", font)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from testbed.readback import Playback, read_back
@@ -13,6 +14,8 @@ from testbed.recorder import Recording
 
 MAX_OFFSET_SECONDS = 0.040
 """Sound and picture further apart than this are seen to be."""
+CAPTION = """missing: pictures that were sent and are not in the file
+offset: how much later than the picture the sound comes, median and worst"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Finding:
     @property
     def pictures(self) -> str:
         shown, missing = len(self.playback.counters), len(self.playback.missing_counters)
-        return f"{shown}, [red]{missing} missing[/]" if missing else f"{shown}, none missing"
+        return f"[{'red' if missing else 'green'}]{missing} of {shown + missing}[/]"
 
     @property
     def offset(self) -> str:
@@ -41,7 +44,7 @@ class Finding:
             return "[red]not found[/]"
         colour = "green" if abs(sync.worst_seconds) <= MAX_OFFSET_SECONDS else "red"
         median, worst = sync.median_seconds * 1000, sync.worst_seconds * 1000
-        return f"[{colour}]{median:+.0f} ms, at worst {worst:+.0f} ms[/]"
+        return f"[{colour}]{median:+.0f}, {worst:+.0f} ms[/]"
 
 
 def findings_of(recording: Recording) -> list[Finding]:
@@ -52,9 +55,9 @@ def findings_of(recording: Recording) -> list[Finding]:
 
 
 def table_of(findings: list[Finding]) -> Table:
-    table = Table(title="What was recorded", title_justify="left")
-    for heading in ("file", "length", "codecs", "size", "pictures", "sound after picture"):
-        table.add_column(heading, justify="left" if heading in ("file", "codecs") else "right")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=CAPTION, caption_justify="left")
+    for heading in ("file", "length", "codecs", "size", "missing", "offset"):
+        table.add_column(heading, justify="left" if heading in ("file", "codecs") else "right", no_wrap=True)
     for finding in findings:
         table.add_row(
             finding.path.name,

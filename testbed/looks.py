@@ -26,7 +26,7 @@ def plain(width: int, height: int) -> Look:
 
 def card(width: int, height: int, name: str) -> Look:
     """The name, a running clock and a ball on an orbit."""
-    background = Image.new("RGB", (width, height), CARD_COLOURS[sum(name.encode()) % len(CARD_COLOURS)])
+    background = Image.new("RGB", (width, height), CARD_COLOURS[ord(name[0]) % len(CARD_COLOURS)])
     large, small = ImageFont.load_default(height // 7), ImageFont.load_default(height // 10)
 
     def picture(counter: int, seconds: float, flash: bool) -> bytes:
