@@ -85,7 +85,7 @@ async def raw_server(answer: bytes) -> AsyncGenerator[str]:
     """Takes a connection, says `answer` whatever is asked, and hangs up."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
+        await reader.read(65536)
         writer.write(answer)
         writer.close()
 

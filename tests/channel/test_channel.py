@@ -307,6 +307,26 @@ def test_a_cancelled_join_leaves_nothing_behind(run: Run) -> None:
     run(scenario())
 
 
+def test_a_close_during_the_join_ends_it_with_an_error(run: Run) -> None:
+    async def scenario() -> None:
+        async with FakeServer() as server:
+            for wait_for_the_handshake in (True, False):
+                listener = Listener()
+                channel = channel_at(server.url, listener)
+                joining = asyncio.create_task(channel.connect())
+                if wait_for_the_handshake:
+                    await server.asked.wait()
+                else:
+                    await asyncio.sleep(0)
+                await channel.close()
+                with pytest.raises(JoinError, match="given up"):
+                    await joining
+                assert listener.events == []
+                assert running_tasks() == []
+
+    run(scenario())
+
+
 # The join
 
 

@@ -16,7 +16,7 @@ from channel_recorder.channel.refusals import refused, turned_away, unreachable
 from channel_recorder.channel.signal_events import SignalEvent
 from channel_recorder.channel.signalling import Signalling, Stage
 from channel_recorder.clock import unix_seconds
-from channel_recorder.errors import TokenError
+from channel_recorder.errors import JoinError, TokenError
 from channel_recorder.events import Disconnected, Joined
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -81,7 +81,8 @@ class Connection:
             self._arm_timer()
 
     async def close(self) -> None:
-        """Says good-bye and closes. No event follows. No effect the second time."""
+        """Says good-bye and closes. No event follows. No effect the second time. A join under way fails."""
+        self._fail_join(JoinError("the join was given up"))
         self._signalling.leave()
         self.drain()
         self._outbox.put_nowait(None)
@@ -104,11 +105,17 @@ class Connection:
         if self._joined.done():
             return False
         if isinstance(event, Disconnected):
-            self._joined.set_exception(turned_away(event))
+            self._fail_join(turned_away(event))
             return True
         if isinstance(event, Joined):
             self._joined.set_result(None)
         return False
+
+    def _fail_join(self, error: JoinError) -> None:
+        if not self._joined.done():
+            self._joined.set_exception(error)
+            # Seen, should nobody wait for it any more: else the loop complains.
+            self._joined.exception()
 
     async def _read(self, socket: ClientConnection) -> None:
         detail = "the connection was dropped"
