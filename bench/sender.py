@@ -45,7 +45,7 @@ class Call:
     def __init__(self) -> None:
         self._session = sender_session()
         self._streams = [stream for user in users() for stream in user]
-        self._pictures = 0
+        self._begin_unix = time.time()
 
     @property
     def packets(self) -> int:
@@ -61,8 +61,9 @@ class Call:
                 packets += stream.frame(picture, key_frame=picture == 0)
         protected = [self._session.protect(packet) for packet in packets]
         if number % REPORT_CYCLES == REPORT_CYCLES // 10:
-            at_seconds, now = number * CYCLE_SECONDS, time.time()
-            protected += [self._session.protect_rtcp(s.report(at_seconds, now)) for s in self._streams]
+            at_seconds = number * CYCLE_SECONDS
+            reports = [stream.report(at_seconds, self._begin_unix + at_seconds) for stream in self._streams]
+            protected += [self._session.protect_rtcp(each) for each in reports]
         return protected
 
 
