@@ -30,7 +30,13 @@ class NetworkConditions:
 PERFECT = NetworkConditions()
 LAN = NetworkConditions(delay_seconds=0.001, jitter_seconds=0.001)
 WIFI_LOSSY = NetworkConditions(
-    delay_seconds=0.01, jitter_seconds=0.03, loss=0.02, burst=0.001, burst_seconds=0.05, duplicates=0.002, reordered=0.01
+    delay_seconds=0.01,
+    jitter_seconds=0.03,
+    loss=0.02,
+    burst=0.001,
+    burst_seconds=0.05,
+    duplicates=0.002,
+    reordered=0.01,
 )
 CELLULAR = NetworkConditions(
     delay_seconds=0.06, jitter_seconds=0.08, loss=0.01, burst=0.002, burst_seconds=0.15, reordered=0.005

@@ -1,4 +1,5 @@
 from channel_recorder.model import Codec
+from channel_recorder.rtc.receive.pictures import MAX_FRAME_PACKETS
 from channel_recorder.rtc.receive.statistics import Drop
 from channel_recorder.rtc.receive.stream import ORIENTATION_URI
 from channel_recorder.rtc.wire import rtcp
@@ -145,6 +146,7 @@ def test_packets_that_make_no_picture_are_counted_and_a_key_frame_is_asked_for()
 def test_parameter_sets_sent_once_complete_every_key_frame() -> None:
     wire = Wire(video())
     wire.send(1, stap(SPS, PPS), 0, number=H264)
+    assert wire.feedback() == []
     wire.send(2, IDR, 3000, number=H264)
     wire.send(3, SLICE, 6000, number=H264)
     wire.send(4, IDR, 9000, number=H264)
@@ -162,6 +164,27 @@ def test_a_key_frame_whose_parameter_sets_may_be_lost_is_not_trusted() -> None:
     wire.send(4, SLICE, 6000, number=H264)
     wire.send(5, stap(SPS, PPS, IDR), 9000, number=H264)
     assert [frame.timestamp for frame in wire.collector.frames] == [0, 9000]
+
+
+def test_a_picture_arrived_when_its_last_packet_came_in_whatever_order() -> None:
+    wire = Wire(video())
+    wire.send(1, KEY, 0)
+    wire.send(2, DELTA, 3000, marker=False)
+    wire.send(4, b"\x00end", 3000)
+    wire.send(5, DELTA, 6000)
+    wire.now += 0.25
+    wire.send(3, b"\x00middle", 3000, marker=False)
+    assert [frame.arrival_seconds for frame in wire.collector.frames] == [100.0, 100.25, 100.0]
+
+
+def test_a_picture_without_end_is_given_up() -> None:
+    wire = Wire(video())
+    wire.send(0, KEY, 0, marker=False)
+    for sequence in range(1, MAX_FRAME_PACKETS + 10):
+        wire.send(sequence, b"\x00more", 0, marker=False)
+    assert wire.receiver.drops == {Drop.MALFORMED_FRAME: 1}
+    wire.send(MAX_FRAME_PACKETS + 10, KEY, 3000)
+    assert wire.delivered == [(3000, KEY[1:])]
 
 
 def test_orientation_is_kept_until_it_changes() -> None:

@@ -79,6 +79,26 @@ def test_a_renegotiated_ssrc_restarts_the_track() -> None:
     assert wire.collector.restarts == 1
 
 
+def test_an_ssrc_that_moves_to_another_line_stays_there() -> None:
+    wire = Wire(video("a"))
+    wire.send(1, KEY, 0)
+    moved = Collector()
+    wire.receiver.add_media(video("b"), moved, wire.now)
+    wire.receiver.remove_media("a", wire.now)
+    wire.send(2, KEY, 3000)
+    wire.send(4, DELTA, 9000)
+    wire.repeat(3, DELTA, 6000)
+    assert wire.delivered == [(0, KEY[1:])]
+    assert [frame.timestamp for frame in moved.frames] == [3000, 6000, 9000]
+
+
+def test_a_sender_without_clock_tells_no_time() -> None:
+    wire = Wire(video())
+    wire.send(1, KEY, 0)
+    wire.receiver.receive_rtcp(rtcp.SenderReport(ssrc=SSRC, ntp=0, timestamp=0).to_bytes(), wire.now)
+    assert wire.collector.reports == []
+
+
 def test_receiver_reports_come_every_second_with_all_sources() -> None:
     wire = Wire(video(), audio(ssrc=5))
     wire.send(1, KEY, 0)
@@ -94,6 +114,25 @@ def test_receiver_reports_come_every_second_with_all_sources() -> None:
     assert wire.receiver.next_timer_seconds == 102.0
     wire.now = 102.0
     assert sent(wire)[0] == rtcp.ReceiverReport(ssrc=OURS)
+
+
+def test_duplicates_do_not_hide_losses_in_reports() -> None:
+    wire = Wire(audio())
+    for sequence in (1, 2, 2, 2, 4):
+        wire.send(sequence, b"\xf8", 960 * sequence, number=OPUS)
+    wire.now = 101.0
+    report = sent(wire)[0]
+    assert isinstance(report, rtcp.ReceiverReport)
+    assert (report.reports[0].packets_lost, report.reports[0].fraction_lost) == (1, 64)
+    assert wire.receiver.statistics("1").fraction_lost == 0.25
+
+
+def test_jitter_is_measured_between_packets_and_unhurt_by_the_wrap() -> None:
+    wire = Wire(audio())
+    for sequence in range(1000):
+        wire.now = 100.0 + 0.02 * sequence + 0.005 * (sequence & 1)
+        wire.send(sequence, b"\xf8", 2**32 - 960 * 500 + 960 * sequence, number=OPUS)
+    assert wire.receiver.statistics("1").jitter_seconds == pytest.approx(0.005, rel=1e-3)
 
 
 def test_reports_of_many_sources_are_spread_over_datagrams() -> None:

@@ -20,6 +20,8 @@ from channel_recorder.rtc.receive.statistics import Counters, Drop
 from channel_recorder.rtc.receive.unwrap import unwrap32
 from channel_recorder.rtc.wire.rtp import MARKER
 
+MAX_FRAME_PACKETS = 16_384
+"""A picture larger than 16 MB is none."""
 _NONE = -1
 
 
@@ -102,6 +104,9 @@ class PictureFrames:
             self._finish(arrival_seconds)
         else:
             self._arrival_seconds = arrival_seconds
+            if len(payloads) > MAX_FRAME_PACKETS:
+                self._count_drop(Drop.MALFORMED_FRAME)
+                self.lost(0, arrival_seconds)
 
     def lost(self, count: int, now_seconds: float) -> None:
         """So many packets before the next one are given up (0: unknown how many)."""

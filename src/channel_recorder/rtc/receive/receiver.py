@@ -60,7 +60,7 @@ class Receiver:
         if media.ssrc is not None:
             self._bind(stream, media.ssrc, now_seconds)
         if media.rtx_ssrc is not None:
-            stream.bind_rtx(media.rtx_ssrc)
+            self._bind_rtx(stream, media.rtx_ssrc, now_seconds)
 
     def remove_media(self, mid: str, now_seconds: float) -> None:
         """What is whole of it is delivered; nothing comes after that."""
@@ -134,6 +134,7 @@ class Receiver:
     # Inside
 
     def _bind(self, stream: MediaStream, ssrc: int, now_seconds: float) -> None:
+        self._take(ssrc, stream, now_seconds)
         if stream.ssrc is not None and stream.ssrc != ssrc:
             self._retired.append(stream.ssrc.to_bytes(4, "big"))
         key = ssrc.to_bytes(4, "big")
@@ -143,6 +144,16 @@ class Receiver:
         if self._report_seconds == inf:
             self._report_seconds = now_seconds + REPORT_INTERVAL_SECONDS
             self.wake(self._report_seconds)
+
+    def _bind_rtx(self, stream: MediaStream, ssrc: int, now_seconds: float) -> None:
+        self._take(ssrc, stream, now_seconds)
+        stream.bind_rtx(ssrc)
+
+    def _take(self, ssrc: int, taker: MediaStream, now_seconds: float) -> None:
+        """An SSRC is used by one m-line only: who had it before loses it."""
+        for stream in self._streams.values():
+            if stream is not taker and ssrc in (stream.ssrc, stream.rtx_ssrc):
+                stream.close(now_seconds)
 
     def _receive_unknown(self, packet: bytes, now_seconds: float) -> None:
         """Bind the SSRC if the packet tells whose it is."""
@@ -155,7 +166,7 @@ class Receiver:
             return
         ssrc = int.from_bytes(packet[SSRC_BYTES], "big")
         if packet[1] & 0x7F in stream.retransmits:
-            stream.bind_rtx(ssrc)
+            self._bind_rtx(stream, ssrc, now_seconds)
         else:
             self._bind(stream, ssrc, now_seconds)
         self.handlers[packet[SSRC_BYTES]](packet, now_seconds)

@@ -134,7 +134,7 @@ class Source:
         first, second, sequence, timestamp = _unpack(packet)
         if first == PLAIN:
             payload = packet[12:]
-        elif first == EXTENDED and not self._wants_extensions and len(packet) > 15:
+        elif first == EXTENDED and len(packet) > 15 and not self._wants_extensions:
             payload = packet[16 + 4 * (packet[14] << 8 | packet[15]) :]
         else:
             try:

@@ -177,6 +177,8 @@ class MediaStream:
             self._early_report = report, now_seconds
             return
         self._source.report.sender_report(report, now_seconds)
+        if not report.ntp:  # a sender without clock (RFC 3550 section 6.4.1)
+            return
         self.listener.on_sender_report(self._frames.unwrap(report.timestamp), report.ntp_seconds, now_seconds)
 
     def receive_goodbye(self) -> None:

@@ -38,16 +38,18 @@ class TransportArrivals:
 
     def record(self, sequence: int, now_seconds: float) -> bool:
         """A packet with this transport-wide number (16 bits) came. True if that made feedback due."""
-        number = unwrap16(sequence, self._end)
-        if self._start is None or abs(number - self._end) > MAX_JUMP:
+        end = self._end
+        number = end if sequence == end & 0xFFFF else unwrap16(sequence, end)
+        if self._start is None or abs(number - end) > MAX_JUMP:
             self._arrivals.clear()
-            self._start = number
-            self._end = number + 1
+            self._start = end = number
         elif number in self._arrivals:
             return False
         self._arrivals[number] = round(now_seconds * TICKS_PER_SECOND)
-        self._start = min(self._start, number)
-        self._end = max(self._end, number + 1)
+        if number >= end:
+            self._end = number + 1
+        elif number < self._start:
+            self._start = number
         if self.next_seconds < inf:
             return False
         self.next_seconds = now_seconds + INTERVAL_SECONDS

@@ -27,6 +27,7 @@ _VERSION_MASK = 0xC0
 _PADDING = 0x20
 _EXTENSION = 0x10
 _ONE_BYTE_PROFILE = 0xBEDE
+_ONE_BYTE = b"\xbe\xde"
 _TWO_BYTE_PROFILE = 0x1000
 _TWO_BYTE_PROFILE_MASK = 0xFFF0
 _RESERVED_ID = 15
@@ -86,10 +87,20 @@ def extension_of(packet: bytes, extension_id: int) -> bytes | None:
     """The value of one header extension, None if the packet has none. Raises `MalformedError`."""
     if len(packet) < FIXED_HEADER_BYTES:
         raise MalformedError("RTP packet shorter than its header")
+    if packet[0] == EXTENDED and packet[12:14] == _ONE_BYTE and packet[16:17] and packet[16] >> 4 == extension_id:
+        return _first_extension(packet)
     for found, value in _extensions(packet):
         if found == extension_id:
             return value
     return None
+
+
+def _first_extension(packet: bytes) -> bytes:
+    """Often there is no other; this is the hot path with transport-cc."""
+    value_end = 18 + (packet[16] & 0x0F)
+    if value_end > 16 + 4 * (packet[14] << 8 | packet[15]) or value_end > len(packet):
+        raise MalformedError("RTP header extension longer than its block")
+    return packet[17:value_end]
 
 
 def _payload_bounds(packet: bytes) -> tuple[int, int]:
