@@ -156,8 +156,10 @@ class SubscriberPeer:
         self._receiver.handlers.update(dict.fromkeys(keys, _drop))
 
     def _heed(self, mid: str) -> None:
+        handlers = self._receiver.handlers
         for key in self._ignored.pop(mid, ()):
-            self._receiver.handlers.pop(key, None)
+            if handlers.get(key) is _drop:
+                del handlers[key]
 
     def _on_rtp(self, packet: bytes) -> None:
         receiver = self._receiver
