@@ -55,7 +55,7 @@ def findings_of(recording: Recording) -> list[Finding]:
 
 
 def table_of(findings: list[Finding]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=CAPTION, caption_justify="left")
+    table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False, caption=CAPTION, caption_justify="left")
     for heading in ("file", "length", "codecs", "size", "missing", "offset"):
         table.add_column(heading, justify="left" if heading in ("file", "codecs") else "right", no_wrap=True)
     for finding in findings:

@@ -15,6 +15,8 @@ from playwright.async_api import Page, async_playwright
 
 PLAY_LIMIT_SECONDS = 60
 PLAYBACK_RATE = 4
+KEEP_TIME_STAMPS = ("-fps_mode", "passthrough", "-enc_time_base", "-1")
+"""Else ffmpeg rounds them to the frame rate that it guesses, and complains of two in one place."""
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = (
     "--disable-gpu",
@@ -73,7 +75,7 @@ def _program(*names: str) -> str:
 
 def ffmpeg_complaints(path: Path) -> list[str]:
     """Plays the file to its end with the system's ffmpeg; every line it says at error level. Empty: all is well."""
-    command = [_program("ffmpeg"), "-v", "error", "-i", path, "-f", "null", "-"]
+    command = [_program("ffmpeg"), "-v", "error", "-i", path, *KEEP_TIME_STAMPS, "-f", "null", "-"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PLAY_LIMIT_SECONDS, check=False)
     failed = [f"ffmpeg ended with status {done.returncode}"] if done.returncode else []
     return done.stderr.splitlines() + failed

@@ -154,7 +154,7 @@ def test_a_text_account_has_a_number_that_names_its_files(call: Scene) -> None:
 
 
 def test_chat_and_data_are_in_the_journal(call: Scene) -> None:
-    said = [line for line in call.recordings["last"].journal if line["fact"] == "data"]
+    said = [line for line in call.recordings["first"].journal if line["fact"] == "data"]
     assert {line["account"] for line in said} == {"101"}
     (data,) = [line for line in said if line["topic"] == "signals"]
     assert data["text"] == "raise-hand"
