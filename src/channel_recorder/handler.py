@@ -113,7 +113,8 @@ class RecordingHandler:
     def on_warning(self, code: WarningCode, message: str) -> None:
         """Something is less than it could be; the recording goes on."""
 
-    def on_join_channel_success(self, channel_id: str, uid: int) -> None: ...
+    def on_join_channel_success(self, channel_id: str, uid: int) -> None:
+        """The recorder is in the channel and its storage directory exists."""
 
     def on_leave_channel(self, path: LeavePath) -> None:
         """The last callback: every file is whole when it comes."""
@@ -121,25 +122,30 @@ class RecordingHandler:
     def on_user_joined(self, uid: int, info: UserJoinInfo) -> None:
         """A user is there and will be recorded in `info.storage_dir`."""
 
-    def on_user_offline(self, uid: int, reason: OfflineReason) -> None: ...
+    def on_user_offline(self, uid: int, reason: OfflineReason) -> None:
+        """A user left, was lost, or became audience. The file waits 15 s for a return."""
 
     def on_remote_video_stream_state_changed(
         self, uid: int, state: RemoteStreamState, reason: RemoteStreamStateReason
-    ) -> None: ...
+    ) -> None:
+        """A user's pictures started (published, unmuted) or stopped (unpublished, muted)."""
 
     def on_remote_audio_stream_state_changed(
         self, uid: int, state: RemoteStreamState, reason: RemoteStreamStateReason
-    ) -> None: ...
+    ) -> None:
+        """A user's sound started (published, unmuted) or stopped (unpublished, muted)."""
 
     def on_first_remote_video_frame(self, uid: int, width: int, height: int, elapsed_ms: int) -> None:
         """First key frame of a user. `elapsed_ms`: since `join_channel`."""
 
-    def on_first_remote_audio_frame(self, uid: int, elapsed_ms: int) -> None: ...
+    def on_first_remote_audio_frame(self, uid: int, elapsed_ms: int) -> None:
+        """First sound of a user. `elapsed_ms`: since `join_channel`."""
 
     def on_receiving_stream_status_changed(self, receiving_audio: bool, receiving_video: bool) -> None:
         """Whether any sound and any picture is being received."""
 
-    def on_connection_state_changed(self, state: ConnectionState, reason: ConnectionChangedReason) -> None: ...
+    def on_connection_state_changed(self, state: ConnectionState, reason: ConnectionChangedReason) -> None:
+        """The connection to the channel server changed."""
 
     def on_connection_interrupted(self) -> None:
         """No connection for 4 seconds; the engine is trying."""
@@ -147,7 +153,8 @@ class RecordingHandler:
     def on_connection_lost(self) -> None:
         """No connection for 10 seconds; the engine keeps trying."""
 
-    def on_rejoin_channel_success(self, channel_id: str, uid: int) -> None: ...
+    def on_rejoin_channel_success(self, channel_id: str, uid: int) -> None:
+        """Back after a loss of the connection; recording goes on, on the same timeline."""
 
     def on_recording_stats(self, stats: RecordingStats) -> None:
         """Every 2 seconds while joined."""
@@ -158,6 +165,8 @@ class RecordingHandler:
     def on_user_info_updated(self, uid: int, account: str) -> None:
         """The pair of a user with a text account is known: look-ups answer now."""
 
-    def on_file_created(self, path: Path, user: User) -> None: ...
+    def on_file_created(self, path: Path, user: User) -> None:
+        """A file was begun. It plays from here on, while it grows."""
 
-    def on_file_closed(self, file: RecordedFile) -> None: ...
+    def on_file_closed(self, file: RecordedFile) -> None:
+        """A file is whole."""
