@@ -70,7 +70,7 @@ def _codes() -> Iterator[str]:
                     "",
                     f"## {name}",
                     "",
-                    _flat(inspect.getdoc(kind) or ""),
+                    _flat(vars(kind).get("__doc__") or ""),
                     "",
                     "| value | name |",
                     "|---|---|",
