@@ -144,11 +144,10 @@ class Call:
         await self.far_side.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
 
     def cut(self) -> None:
-        """The far side's sockets are gone, without a word."""
+        """The far side falls silent, without a word."""
         for transceiver in self.far_side.getTransceivers():
-            ice = transceiver.sender.transport.transport
-            for protocol in ice._connection._protocols:
-                protocol.transport.abort()
+            for protocol in transceiver.sender.transport.transport._connection._protocols:
+                protocol.datagram_received = lambda *_: None
 
     def frames_of(self, track: MediaStreamTrack) -> list[EncodedFrame]:
         return self.owner.frames[track.id]
