@@ -12,10 +12,8 @@ import json
 import os
 import resource
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
@@ -27,7 +25,6 @@ from channel_recorder.callbacks import InlineCallbacks
 from channel_recorder.channel.signal_events import OfferReceived
 from channel_recorder.config import RecordingConfig
 from channel_recorder.handler import LeavePath
-from channel_recorder.media_loop import shared_media_loop
 from channel_recorder.model import MediaKind, User
 from channel_recorder.recording.manifest import read_manifest
 from channel_recorder.recording.notices import Notices
@@ -181,9 +178,11 @@ class Run:
         for start in range(0, self._count, AT_ONCE):
             numbers = range(start, min(start + AT_ONCE, self._count))
             self._channels += [Channel(self._root, number, self._port) for number in numbers]
-            async with asyncio.timeout(CONNECT_SECONDS):
-                while not all(channel.is_connected for channel in self._channels[start:]):
-                    await asyncio.sleep(0.01)
+            limit = clock.monotonic_seconds() + CONNECT_SECONDS
+            while not all(channel.is_connected for channel in self._channels[start:]):
+                await asyncio.sleep(0.01)
+                if clock.monotonic_seconds() > limit:
+                    raise TimeoutError("no connection: is the sender there?")
 
     async def measure(self, warm_up_seconds: float, seconds: float, rest_seconds: float) -> Outcome:
         await asyncio.sleep(warm_up_seconds)

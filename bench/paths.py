@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from bench.media import KEYS, Stream
 from bench.recordings import open_recording, publish
+from channel_recorder.handler import LeavePath
 from channel_recorder.model import EncodedFrame, MediaKind, Source, User
 from channel_recorder.recording.contract import RecordedTrack, TrackSink
 from channel_recorder.recording.recording import Recording
@@ -75,7 +76,7 @@ class Paths:
 
     async def close(self) -> None:
         for recording in self._recordings:
-            await recording.finish(16, self._clock())
+            await recording.finish(LeavePath.CLIENT_INITIATED, self._clock())
         for peer in self._peers:
             await peer.close()
         self._writer.stop()

@@ -95,11 +95,15 @@ async def record_an_hour(codec: Codec) -> tuple[float, float, float]:
         begin = time.monotonic()
         await recording.finish(LeavePath.CLIENT_INITIATED, clock.now)
         spent = time.monotonic() - begin
-        written = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-        if not list(Path(folder).rglob("recording2-done.txt")):
-            raise RuntimeError("the recording did not end well")
+        written = _bytes_of_finished(Path(folder))
     writer.stop()
     return spent * 1e3, written / 1e6, memory / 2**20 / USERS
+
+
+def _bytes_of_finished(folder: Path) -> int:
+    if not list(folder.rglob("recording2-done.txt")):
+        raise RuntimeError("the recording did not end well")
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _settled_rss() -> float:

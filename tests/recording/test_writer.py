@@ -90,8 +90,8 @@ async def test_calls_arrive_in_order_on_the_writer_thread(thread: WriterThread) 
     recorder.user_joined(USER, 0.0)
     sink = recorder.add_track(track("a"), 0.1)
     sink.write(frame(1))
-    recorder.mute_track("a", True, 0.2)
-    recorder.advance(0.3)
+    recorder.mute_track("a", True, 0.1)
+    recorder.advance(0.15)
     sink.write(frame(2))
     sink.close(0.4)
     recorder.user_left(USER, 0.5)
@@ -101,8 +101,8 @@ async def test_calls_arrive_in_order_on_the_writer_thread(thread: WriterThread) 
         ("joined", 7, 0.0),
         ("add", "a", 0.1),
         ("write", "a", 1),
-        ("mute", "a", True, 0.2),
-        ("advance", 0.3),
+        ("mute", "a", True, 0.1),
+        ("advance", 0.15),
         ("write", "a", 2),
         ("end", "a", 0.4),
         ("left", 7, 0.5),
@@ -180,10 +180,10 @@ async def test_overload_keeps_sound_and_control_longer_than_pictures(thread: Wri
 async def test_silence_is_not_filled_in_when_the_loop_was_held_up(thread: WriterThread) -> None:
     notebook = Notebook()
     recorder = thread.open(notebook, on_error=never)
-    for now in (0.1, 0.2, 3.0, 3.1, 5.0, 7.0):
+    for now in (0.1, 0.2, 0.55, 0.65, 3.0, 3.1, 5.0, 7.0):
         recorder.advance(now)
     await recorder.drained()
-    assert [now for _, now in notebook.calls] == [0.1, 0.2, 3.1, 7.0]
+    assert [now for _, now in notebook.calls] == [0.1, 0.2, 0.65, 3.1, 7.0]
 
 
 def test_stop_carries_out_what_is_queued() -> None:

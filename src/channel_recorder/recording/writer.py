@@ -34,8 +34,9 @@ SOUND_LIMIT_FACTOR = 1.5
 """Sound goes on where pictures are dropped, up to this many times the limit."""
 FRAME_OVERHEAD_BYTES = 400
 """What a queued frame costs beside its data, measured with tracemalloc: limits small frames too."""
-STALL_SECONDS = 0.5
-"""A longer pause between two `advance` calls means the loop was held up: packets still wait in sockets."""
+STALL_SECONDS = 0.2
+"""A longer pause between two `advance` calls means the loop was held up: packets still wait in sockets. Shorter than
+sound is waited for, or silence would take their places."""
 
 OverloadHandler = Callable[[str, int], None]
 ErrorHandler = Callable[[BaseException], None]
@@ -44,7 +45,7 @@ ErrorHandler = Callable[[BaseException], None]
 class QueuedTrack:
     """Media-loop side of one track's sink."""
 
-    __slots__ = ("_dropped", "_is_video", "_recorder", "_sid", "_sink")
+    __slots__ = ("_carry", "_dropped", "_is_video", "_recorder", "_sid", "_sink")
 
     def __init__(self, recorder: QueuedRecorder, track: RecordedTrack) -> None:
         self._recorder = recorder
@@ -52,6 +53,8 @@ class QueuedTrack:
         self._is_video = track.kind is MediaKind.VIDEO
         self._dropped = 0
         self._sink: TrackSink | None = None
+        self._carry = self._write
+        """Kept: a bound method is an object, made anew each time."""
 
     def write(self, frame: EncodedFrame) -> None:
         recorder = self._recorder
@@ -60,7 +63,7 @@ class QueuedTrack:
         if (backlog > recorder.limit_bytes or self._dropped) and self._drops(frame, backlog):
             return
         recorder.accepted_bytes += size
-        recorder.queue.append((self._write, frame))
+        recorder.queue.append((self._carry, frame))
 
     def close(self, at_seconds: float) -> None:
         self._recorder.post(self._close, at_seconds)

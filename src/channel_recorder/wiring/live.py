@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 from channel_recorder import clock
 from channel_recorder.errors import ErrorCode, JoinError, StatusCode, StorageError, TokenError
 from channel_recorder.events import Disconnected, LeaveReason
+from channel_recorder.garbage import collect_less_often
 from channel_recorder.handler import ConnectionChangedReason, ConnectionState, LeavePath, RecordingHandler
 from channel_recorder.model import User
 from channel_recorder.recording.notices import Call, Notices
@@ -40,6 +41,7 @@ class LiveRecording:
     def __init__(
         self, request: JoinRequest, attempt: Attempt, directory: RecordingDirectory, notices: Notices, started: float
     ) -> None:
+        collect_less_often()
         self.storage_dir: Path = directory.path
         self._request = request
         self._attempt = attempt

@@ -21,6 +21,8 @@ from channel_recorder.model import Codec, EncodedFrame
 
 TICKS_PER_SECOND = 1000
 CLUSTER_TICKS = 250
+FIRST_PICTURE_TICKS = 20
+"""The first cluster ends so soon after the first picture: that is on disk when the second comes."""
 INTERLEAVE_TICKS = 400
 """How far one stream may be ahead of the other before the file goes on without it: the hold of sound and a batch."""
 
@@ -55,6 +57,8 @@ class WebmFile:
         self.path = path
         self._blocks: list[Block] = []
         self._cluster_start = 0
+        self._cluster_ticks = CLUSTER_TICKS
+        self._has_picture = False
         self._newest = {_VIDEO: 0, _AUDIO: 0} if has_sound else {_VIDEO: 0}
         self._end_ticks = 0
         self._cues: list[tuple[int, int]] = []
@@ -73,6 +77,9 @@ class WebmFile:
             raise
 
     def write_video(self, data: bytes, pts_ticks: int, duration_ticks: int, key_frame: bool) -> None:
+        if not self._has_picture:
+            self._has_picture = True
+            self._cluster_ticks = max(pts_ticks - self._cluster_start, 0) + FIRST_PICTURE_TICKS
         self._add(_VIDEO, data, pts_ticks, duration_ticks, _KEY_FLAG if key_frame else 0)
 
     def write_audio(self, data: bytes, pts_ticks: int, duration_ticks: int) -> None:
@@ -102,17 +109,18 @@ class WebmFile:
         self._blocks.append((pts_ticks, track, flags, data))
         newest[track] = pts_ticks
         self._end_ticks = max(self._end_ticks, pts_ticks + duration_ticks)
-        cluster_end = self._cluster_start + CLUSTER_TICKS
+        cluster_end = self._cluster_start + self._cluster_ticks
         if pts_ticks >= cluster_end and (
             min(newest.values()) >= cluster_end or pts_ticks >= cluster_end + INTERLEAVE_TICKS
         ):
             self._write_cluster()
 
     def _write_cluster(self) -> None:
-        """The blocks of the next 250 ms, in order of time."""
+        """The blocks up to the cluster's end, in order of time."""
         self._blocks.sort(key=itemgetter(0))
         start = self._blocks[0][0]
-        end = start + CLUSTER_TICKS
+        end = start + self._cluster_ticks
+        self._cluster_ticks = CLUSTER_TICKS
         inside = [block for block in self._blocks if block[0] < end]
         self._blocks = self._blocks[len(inside) :]
         self._cluster_start = self._blocks[0][0] if self._blocks else end

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import pylibsrtp
 from pylibsrtp import Policy, Session
 
-REPLAY_WINDOW_PACKETS = 8192
-"""Sequence numbers a late packet may lie behind the newest: a second of retransmissions at 80 Mbit/s; 1 KB per SSRC."""
+REPLAY_WINDOW_PACKETS = 2048
+"""Sequence numbers a late packet may lie behind the newest: a second of retransmissions at 20 Mbit/s. libsrtp shifts
+them all with every packet: 8192 took 3 % of the processor time of a recording."""
 
 
 @dataclass(frozen=True, slots=True)
