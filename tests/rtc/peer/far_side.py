@@ -7,6 +7,7 @@ import fractions
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import av
 import numpy as np
@@ -147,10 +148,13 @@ class Call:
         """The far side falls silent, without a word."""
         for transceiver in self.far_side.getTransceivers():
             for protocol in transceiver.sender.transport.transport._connection._protocols:
-                protocol.datagram_received = lambda *_: None
+                protocol.datagram_received = _hear_nothing
 
     def frames_of(self, track: MediaStreamTrack) -> list[EncodedFrame]:
         return self.owner.frames[track.id]
+
+
+def _hear_nothing(data: bytes | str, addr: tuple[Any, ...]) -> None: ...
 
 
 @asynccontextmanager
