@@ -22,7 +22,7 @@ from typing import Any
 from bench import report
 from bench.channels import Outcome
 
-CHANNELS = (50, 100, 200, 300, 400, 500)
+CHANNELS = (50, 100, 200, 300, 350, 400, 450)
 GOAL_CHANNELS = 300
 WARM_UP_SECONDS = 2.0
 SECONDS = 8.0

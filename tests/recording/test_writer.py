@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 
@@ -177,13 +178,25 @@ async def test_overload_keeps_sound_and_control_longer_than_pictures(thread: Wri
     assert {sid for sid, _ in told} == {"a", "b"}
 
 
-async def test_silence_is_not_filled_in_when_the_loop_was_held_up(thread: WriterThread) -> None:
+def advanced(thread: WriterThread, *ticks: float) -> list[float]:
+    """Which of these instants the recorder behind the queue is told of."""
     notebook = Notebook()
     recorder = thread.open(notebook, on_error=never)
-    for now in (0.1, 0.2, 0.55, 0.65, 3.0, 3.1, 5.0, 7.0):
+    for now in ticks:
         recorder.advance(now)
-    await recorder.drained()
-    assert [now for _, now in notebook.calls] == [0.1, 0.2, 0.65, 3.1, 7.0]
+    recorder.flush().result(10)
+    return [now for _, now in notebook.calls]
+
+
+def test_silence_is_not_filled_in_while_the_loop_reads_what_piled_up(thread: WriterThread) -> None:
+    ticks = [n / 10 for n in range(1, 11)] + [1.4] + [n / 10 for n in range(15, 40)]
+    assert advanced(thread, *ticks) == [tick for tick in ticks if tick <= 1.0 or tick >= 1.4 + 4 * 0.4]
+
+
+def test_time_goes_on_though_the_loop_is_held_up_forever(thread: WriterThread) -> None:
+    told = advanced(thread, *(0.5 * n for n in range(1, 101)))
+    assert len(told) == 4
+    assert all(10.0 < later - earlier <= 11.0 for earlier, later in itertools.pairwise(told))
 
 
 def test_stop_carries_out_what_is_queued() -> None:

@@ -37,6 +37,10 @@ FRAME_OVERHEAD_BYTES = 400
 STALL_SECONDS = 0.2
 """A longer pause between two `advance` calls means the loop was held up: packets still wait in sockets. Shorter than
 sound is waited for, or silence would take their places."""
+CATCH_UP_FACTOR = 4.0
+"""So many times as long as it was held up, a loop at 80 % of its core needs to read what piled up meanwhile."""
+PATIENCE_SECONDS = 10.0
+"""A loop that never catches up must not keep time standing still."""
 
 OverloadHandler = Callable[[str, int], None]
 ErrorHandler = Callable[[BaseException], None]
@@ -126,8 +130,9 @@ class QueuedRecorder:
         self.on_overload = on_overload
         self._on_error = on_error
         self._wake = wake
+        self._called_at = 0.0
         self._advanced_at = 0.0
-        self._skipped_advance = False
+        self._behind_until = 0.0
 
     @property
     def backlog_bytes(self) -> int:
@@ -153,10 +158,13 @@ class QueuedRecorder:
         self.post(lambda at: self.inner.user_left(user, at), at_seconds)
 
     def advance(self, now_seconds: float) -> None:
-        """Call every 100 ms. The first call after the loop was held up waits for the sockets to be read."""
-        held_up = now_seconds - self._advanced_at > STALL_SECONDS and not self._skipped_advance
-        self._advanced_at, self._skipped_advance = now_seconds, held_up
-        if not held_up:
+        """Call every 100 ms. After the loop was held up time stands still until the sockets are read."""
+        pause_seconds = now_seconds - self._called_at
+        self._called_at = now_seconds
+        if pause_seconds > STALL_SECONDS:
+            self._behind_until = now_seconds + min(CATCH_UP_FACTOR * pause_seconds, PATIENCE_SECONDS)
+        if now_seconds >= self._behind_until or now_seconds - self._advanced_at > PATIENCE_SECONDS:
+            self._advanced_at = now_seconds
             self.post(self._advance, now_seconds)
 
     def close(self, at_seconds: float) -> None:
