@@ -24,6 +24,7 @@ class TrackPipe:
         "_report",
         "_restart",
         "_sink",
+        "_told_first",
         "_write",
         "_zero_seconds",
         "bytes",
@@ -47,6 +48,7 @@ class TrackPipe:
         self._sink: TrackSink | None = None
         self._write: Callable[[EncodedFrame], object] = self._hold
         self._on_first_frame: Callable[[EncodedFrame], None] = _ignore
+        self._told_first = False
         self._zero_seconds = 0.0
 
     @property
@@ -70,11 +72,14 @@ class TrackPipe:
     # Called by the recording
 
     def open(self, sink: TrackSink, zero_seconds: float, on_first_frame: Callable[[EncodedFrame], None]) -> None:
-        """Record from now on, beginning with what was held. `zero_seconds`: the timeline's time at recording time 0."""
+        """Record from now on, beginning with what was held. `zero_seconds`: the timeline's time at recording time 0.
+
+        `on_first_frame` is called once in the life of the pipe, with the first key frame or packet of sound.
+        """
         self._sink = sink
         self._zero_seconds = zero_seconds
         self._on_first_frame = on_first_frame
-        self._write = self._first
+        self._write = self._record if self._told_first else self._first
         held, self._held = self._held, []
         for frame in held:
             self._write(frame)
@@ -86,15 +91,20 @@ class TrackPipe:
         self._write = self._drop
 
     def _hold(self, frame: EncodedFrame) -> None:
-        if len(self._held) < HELD_FRAMES_LIMIT:
+        if len(self._held) >= HELD_FRAMES_LIMIT:
+            self._held.clear()
+        # Pictures after a hole would smear: what is held begins with a key frame.
+        if self._held or frame.key_frame:
             self._held.append(frame)
 
     def _drop(self, frame: EncodedFrame) -> None:
         pass
 
     def _first(self, frame: EncodedFrame) -> None:
-        self._write = self._record
-        self._on_first_frame(frame)
+        if frame.key_frame:
+            self._told_first = True
+            self._write = self._record
+            self._on_first_frame(frame)
         self._record(frame)
 
     def _record(self, frame: EncodedFrame) -> None:

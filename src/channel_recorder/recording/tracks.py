@@ -128,7 +128,10 @@ class Tracks:
             self._settle(sid, at_seconds)
 
     def mute(self, sid: str, muted: bool, at_seconds: float) -> None:
-        self._recorder.mute_track(sid, muted, at_seconds)
+        entry = self._entries.get(sid)
+        if entry is not None:
+            entry.track = replace(entry.track, muted=muted)
+            self._recorder.mute_track(sid, muted, at_seconds)
 
     # Media
 
