@@ -103,6 +103,7 @@ class QueuedArchive:
         self._writer = writer
         self._archive = archive
         self._queue = writer.open(archive, on_error=on_error, on_overload=on_overload)
+        self._finishing = False
 
     @property
     def recorder(self) -> QueuedRecorder:
@@ -124,13 +125,17 @@ class QueuedArchive:
         self._queue.post(self._archive.end_span, at_seconds)
 
     def channel_event(self, event: ChannelEvent, at_seconds: float, uid_of: UidOf) -> None:
-        self._queue.post(lambda at: self._archive.ledger.channel_event(event, at, uid_of), at_seconds)
+        if not self._finishing:
+            self._queue.post(lambda at: self._archive.ledger.channel_event(event, at, uid_of), at_seconds)
 
     def note(self, fact: str, at_seconds: float, **fields: Any) -> None:
-        self._queue.post(partial(self._archive.ledger.note, fact, **fields), at_seconds)
+        if not self._finishing:
+            self._queue.post(partial(self._archive.ledger.note, fact, **fields), at_seconds)
 
     async def finish(self, reason: str, duration_seconds: float) -> Manifest:
         """Closes what is open, then the books. Raises StorageError."""
+        # The ledger is closed on another thread below: no fact may reach it on the writer thread then.
+        self._finishing = True
         self._queue.close(duration_seconds)
         await self._queue.drained()
         self._writer.forget(self._queue)

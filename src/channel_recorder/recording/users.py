@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Iterator
 
 from channel_recorder.model import FIRST_ASSIGNED_UID, MAX_UID, User
@@ -25,21 +26,23 @@ def user_of(identity: str) -> User:
 
 
 class UserDirectory:
-    """Everybody who was there so far. Two identities never share a uid."""
+    """Everybody who was there so far. Two identities never share a uid. For any thread."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._by_uid: dict[int, User] = {}
         self._by_account: dict[str, User] = {}
 
     def add(self, identity: str) -> User:
         """The user of an identity; the same every time."""
-        user = self._by_account.get(identity)
-        if user is None:
-            uid = next(uid for uid in _candidates(identity) if uid not in self._by_uid)
-            user = User(uid=uid, account=identity)
-            self._by_uid[uid] = user
-            self._by_account[identity] = user
-        return user
+        with self._lock:
+            user = self._by_account.get(identity)
+            if user is None:
+                uid = next(uid for uid in _candidates(identity) if uid not in self._by_uid)
+                user = User(uid=uid, account=identity)
+                self._by_uid[uid] = user
+                self._by_account[identity] = user
+            return user
 
     def by_uid(self, uid: int) -> User | None:
         return self._by_uid.get(uid)
@@ -48,7 +51,7 @@ class UserDirectory:
         return self._by_account.get(account)
 
     def __iter__(self) -> Iterator[User]:
-        return iter(self._by_uid.values())
+        return iter(tuple(self._by_uid.values()))
 
 
 def _candidates(identity: str) -> Iterator[int]:
