@@ -25,6 +25,8 @@ class OutageLimits:
     failed_seconds: float = 1200.0
     first_retry_seconds: float = 0.1
     longest_retry_seconds: float = 5.0
+    stable_seconds: float = 10.0
+    """A connection that lasted so long is worth regaining at once."""
 
 
 class Outage:
@@ -34,7 +36,20 @@ class Outage:
         self._since_seconds = since_seconds
         self._limits = limits
         self._retry_seconds = limits.first_retry_seconds
+        self._regained_seconds: float | None = None
         self.stage = OutageStage.BRIEF
+
+    def regained(self, now_seconds: float) -> None:
+        """Rejoined."""
+        self._regained_seconds = now_seconds
+
+    def lost_again(self, now_seconds: float) -> Outage:
+        """The next one. Where the connection did not last, retries go on as seldom as they had become."""
+        following = Outage(now_seconds, self._limits)
+        regained = self._regained_seconds
+        if regained is None or now_seconds - regained < self._limits.stable_seconds:
+            following._retry_seconds = self._retry_seconds
+        return following
 
     def stages_reached(self, now_seconds: float) -> list[OutageStage]:
         """Those reached since the last call, in order."""

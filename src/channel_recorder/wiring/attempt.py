@@ -104,6 +104,9 @@ class Attempt:
 
     def on_event(self, event: SignalEvent) -> None:
         recording = self._recording
+        if self._ended.done():
+            # The recording has cut this connection, or is about to: what comes late is nobody's.
+            return
         if isinstance(event, Disconnected):
             self._end(event)
         elif recording is None:
@@ -167,7 +170,7 @@ class Attempt:
         return self._peer
 
     def on_media_added(self, media: MediaDescription) -> TrackListener | None:
-        if self._recording is None:
+        if self._recording is None or self._ended.done():
             return None
         self._media[media.track_id] = media
         sender = media.stream_id.partition("|")[0]

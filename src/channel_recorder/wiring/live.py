@@ -46,7 +46,10 @@ class LiveRecording:
         self._request = request
         self._attempt = attempt
         self._notices = notices
-        self._outage: Outage | None = None
+        self._outage = Outage(started, OutageLimits())
+        """The last one; the join counts as the end of one."""
+        self._outage.regained(started)
+        self._in_outage = False
         self._leaving = asyncio.Event()
         self._leave_path = LeavePath.CLIENT_INITIATED
         self._left: asyncio.Future[LeavePath] = asyncio.get_running_loop().create_future()
@@ -67,6 +70,7 @@ class LiveRecording:
         self._intra_due = started + INTRA_REQUEST_SECONDS
         self._serving = asyncio.create_task(self._serve(), name="channel-recorder-serve")
         self._ticking = asyncio.create_task(self._tick(), name="channel-recorder-tick")
+        self._ticking.add_done_callback(self._tick_ended)
 
     @classmethod
     async def open(cls, request: JoinRequest, handler: RecordingHandler, call: Call) -> Self:
@@ -131,8 +135,16 @@ class LiveRecording:
                 end = await self._unless_leaving(self._attempt.wait_ended())
                 if end is not None:
                     await self._cut(end)
+        except Exception as error:  # noqa: BLE001 - told, and the files are finished
+            self._on_fault(error)
         finally:
             await self._finish()
+
+    def _on_fault(self, error: BaseException) -> None:
+        """A fault of ours: the recording ends, its files are whole."""
+        logger.error("the recording ends for a fault of its own", exc_info=error)
+        self._notices.error(ErrorCode.INTERNAL, StatusCode.FROM_ENGINE, f"internal fault: {error!r}")
+        self._on_leave_decided(LeavePath.FAILED_INIT)
 
     async def _cut(self, end: Disconnected) -> None:
         """The connection ended, not by us."""
@@ -155,7 +167,8 @@ class LiveRecording:
 
     async def _rejoin(self, since_seconds: float) -> None:
         """Tries until it works, or the recording leaves."""
-        outage = self._outage = Outage(since_seconds, OutageLimits())
+        outage = self._outage = self._outage.lost_again(since_seconds)
+        self._in_outage = True
         while not self._leaving.is_set():
             await self._unless_leaving(asyncio.sleep(outage.next_retry_delay()))
             attempt = await self._unless_leaving(self._try_again())
@@ -164,8 +177,9 @@ class LiveRecording:
                 self._notices.connection_state(ConnectionState.CONNECTED, ConnectionChangedReason.JOIN_SUCCESS)
                 self._notices.rejoin_success(self._request.channel_id, self._request.user.uid)
                 attempt.serve(self._recording)
+                outage.regained(clock.monotonic_seconds())
                 break
-        self._outage = None
+        self._in_outage = False
 
     async def _try_again(self) -> Attempt | None:
         attempt: Attempt | None = None
@@ -192,11 +206,13 @@ class LiveRecording:
         """The work's result; None if the recording leaves before it is done."""
         task = asyncio.ensure_future(work)
         leaving = asyncio.ensure_future(self._leaving.wait())
-        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        leaving.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
+        try:
+            await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
         return None if task.cancelled() else task.result()
 
     def _next_token(self) -> str:
@@ -206,6 +222,7 @@ class LiveRecording:
         return self._request.make_token()
 
     async def _finish(self) -> None:
+        self._leaving.set()
         path, now = self._leave_path, clock.monotonic_seconds()
         self._recording.connection_closed(self._attempt.take_drops(), now)
         closing = asyncio.create_task(self._attempt.close())
@@ -217,6 +234,8 @@ class LiveRecording:
         finally:
             self._ticking.cancel()
             await asyncio.wait({closing, self._ticking})
+            if (fault := closing.exception()) is not None:
+                logger.error("closing the connection failed", exc_info=fault)
             await asyncio.to_thread(shared_writer.release)
             self._notices.connection_state(ConnectionState.DISCONNECTED, ConnectionChangedReason.LEAVE_CHANNEL)
             self._notices.left(path)
@@ -229,12 +248,16 @@ class LiveRecording:
             await asyncio.sleep(TICK_SECONDS)
             self._on_tick(clock.monotonic_seconds())
 
+    def _tick_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_fault(error)
+
     def _on_tick(self, now: float) -> None:
         self._recording.advance(now)
         due = self._recording.next_timer()
         if due is not None and now >= due:
             self._recording.handle_timer(now)
-        if self._outage is not None:
+        if self._in_outage:
             self._tell_outage(self._outage, now)
         if now >= self._stats_due:
             self._stats_due += STATS_SECONDS
