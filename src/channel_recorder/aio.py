@@ -10,6 +10,7 @@ Callbacks run on the loop: they must not block.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from channel_recorder import arguments
 from channel_recorder.callbacks import CallbackRunner, InlineCallbacks
 from channel_recorder.channel.join_request import server_name
 from channel_recorder.config import RecordingConfig
-from channel_recorder.errors import ConfigError, RecorderError, StateError
+from channel_recorder.errors import ConfigError, StateError
 from channel_recorder.handler import (
     ConnectionChangedReason,
     ConnectionState,
@@ -53,8 +54,9 @@ class RecordingProperties:
 class _Stage(Enum):
     NEW = auto()
     JOINING = auto()
-    JOINED = auto()
     SPENT = auto()
+    """Joined once, or told to leave while joining."""
+    RELEASED = auto()
 
 
 class RecordingEngine:
@@ -82,6 +84,7 @@ class RecordingEngine:
         self._callbacks = callbacks or InlineCallbacks()
         self._stage = _Stage.NEW
         self._live: LiveRecording | None = None
+        self._joining: asyncio.Task[LiveRecording] | None = None
 
     async def join_channel(
         self, channel_key: str | None, channel_id: str, uid: int, config: RecordingConfig | None = None
@@ -138,9 +141,13 @@ class RecordingEngine:
         self._joined("update_subscribe_audio_uids").update_subscription(audio_uids=_checked(uids))
 
     async def leave_channel(self, path: LeavePath = LeavePath.CLIENT_INITIATED) -> None:
-        """Stops. When it returns every file is whole. The engine is spent. No effect when already left."""
-        if self._live is not None:
-            await self._live.leave(path)
+        """Stops. When it returns every file is whole. The engine is spent. No effect when already left.
+
+        A join under way is given up: `join_channel` raises StateError.
+        """
+        live = self._live if self._joining is None else await self._give_up(self._joining)
+        if live is not None:
+            await live.leave(path)
 
     async def wait_left(self) -> LeavePath:
         """Waits until the recording has ended, by whatever cause, and every file is whole."""
@@ -149,8 +156,9 @@ class RecordingEngine:
     async def release(self) -> None:
         """Leaves if need be and frees everything."""
         await self.leave_channel()
-        self._stage = _Stage.SPENT
-        self._callbacks.close()
+        if self._stage is not _Stage.RELEASED:
+            self._stage = _Stage.RELEASED
+            self._callbacks.close()
 
     def set_log_level(self, level: int) -> None:
         """Classic levels: 1 fatal, 2 error, 3 warning, 4 notice, 5 info, 6 debug. For the whole process."""
@@ -181,13 +189,25 @@ class RecordingEngine:
         )
         self._stage = _Stage.JOINING
         self._tell_state(ConnectionState.CONNECTING, ConnectionChangedReason.CONNECTING)
+        self._joining = asyncio.create_task(LiveRecording.open(request, self._handler, self._callbacks.call))
         try:
-            self._live = await LiveRecording.open(request, self._handler, self._callbacks.call)
-        except RecorderError:
-            self._stage = _Stage.NEW
+            self._live = await self._joining
+        except BaseException as error:
             self._tell_state(ConnectionState.FAILED, ConnectionChangedReason.JOIN_FAILED)
+            if self._stage is not _Stage.JOINING:
+                raise StateError("the engine was told to leave before it had joined") from error
+            self._stage = _Stage.NEW
             raise
-        self._stage = _Stage.JOINED
+        finally:
+            self._joining = None
+        self._stage = _Stage.SPENT
+
+    async def _give_up(self, joining: asyncio.Task[LiveRecording]) -> LiveRecording | None:
+        """What came of a join after all."""
+        self._stage = _Stage.SPENT
+        joining.cancel()
+        await asyncio.wait({joining})
+        return None if joining.cancelled() or joining.exception() is not None else joining.result()
 
     def _tell_state(self, state: ConnectionState, reason: ConnectionChangedReason) -> None:
         self._callbacks.call(self._handler.on_connection_state_changed, state, reason)

@@ -15,6 +15,7 @@ of each engine on a thread of its own.
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -48,6 +49,7 @@ class RecordingEngine:
         """
         self._callbacks = CallbackThread("channel-recorder-callbacks")
         self._released = False
+        self._releasing = threading.Lock()
         try:
             self._engine = aio.RecordingEngine(
                 app_id,
@@ -58,6 +60,7 @@ class RecordingEngine:
             )
         except BaseException:
             self._callbacks.close()
+            self._callbacks.join()
             raise
         self._media_loop = shared_media_loop.acquire()
 
@@ -100,14 +103,17 @@ class RecordingEngine:
 
     def update_subscribe_video_uids(self, uids: Iterable[int]) -> None:
         """Whose pictures are recorded from now on; replaces the list. Needs auto_subscribe=False."""
-        self._run(self._engine.update_subscribe_video_uids(uids))
+        self._run(self._engine.update_subscribe_video_uids(tuple(uids)))
 
     def update_subscribe_audio_uids(self, uids: Iterable[int]) -> None:
         """Whose sound is recorded from now on; replaces the list. Needs auto_subscribe=False."""
-        self._run(self._engine.update_subscribe_audio_uids(uids))
+        self._run(self._engine.update_subscribe_audio_uids(tuple(uids)))
 
     def leave_channel(self) -> None:
-        """Stops. When it returns every file is whole. The engine is spent. No effect when already left."""
+        """Stops. When it returns every file is whole. The engine is spent. No effect when already left.
+
+        A join under way in another thread is given up: it raises StateError.
+        """
         self._run(self._engine.leave_channel())
 
     def wait_left(self, timeout_seconds: float | None = None) -> LeavePath | None:
@@ -126,12 +132,14 @@ class RecordingEngine:
         """
         if self._callbacks.is_current():
             raise StateError("release is not allowed inside a callback: call it from another thread")
-        if self._released:
-            return
-        self._run(self._engine.release())
-        self._released = True
-        self._callbacks.join()
-        shared_media_loop.release()
+        with self._releasing:
+            if self._released:
+                return
+            self._run(self._engine.release())
+            # The last callbacks may still call the engine.
+            self._callbacks.join()
+            self._released = True
+            shared_media_loop.release()
 
     def set_log_level(self, level: int) -> None:
         """Classic levels: 1 fatal, 2 error, 3 warning, 4 notice, 5 info, 6 debug. For the whole process."""

@@ -10,7 +10,10 @@ Thing = TypeVar("Thing")
 
 
 class Shared(Generic[Thing]):
-    """Made for the first who acquires it, ended when the last has released it. For any thread."""
+    """Made for the first who acquires it, ended when the last has released it. For any thread.
+
+    `release` returns when it has ended.
+    """
 
     def __init__(self, make: Callable[[], Thing], end: Callable[[Thing], None]) -> None:
         self._make = make
@@ -32,4 +35,5 @@ class Shared(Generic[Thing]):
             if self._users or self._thing is None:
                 return
             thing, self._thing = self._thing, None
-            self._end(thing)
+        # Ending may take long; who acquires meanwhile gets a new one and must not wait.
+        self._end(thing)
