@@ -154,6 +154,7 @@ class Tracks:
             self.unpublish(sid, at_seconds)
         for sid in list(self._pipes):
             self.end_media(sid)
+        self._timeline.new_connection()
 
     def request_key_frames(self) -> None:
         for sid, pipe in self._pipes.items():
