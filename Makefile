@@ -37,7 +37,7 @@ interop: .setup-test
 	$(BIN)/pytest -m interop
 
 bench: .setup-test
-	@for bench in bench/[a-z]*.py; do $(BIN)/python "$$bench" || exit 1; done
+	@$(BIN)/python -m bench
 
 clean:
 	rm -rf .venv .venv.lock .pytest_cache .ruff_cache .hypothesis demo-output

@@ -86,7 +86,7 @@ def measure() -> list[report.Figure]:
         missing = sent["packets_each"] * channels - outcome.packets
         load = outcome.cpu_seconds / outcome.seconds
         figures.append(_figure(outcome, missing, load))
-        if not missing and not outcome.lost_packets and not outcome.broken_files:
+        if not (missing or outcome.lost_packets or outcome.broken_files) and outcome.files == 2 * channels:
             best = outcome
         if load > FULL:
             break

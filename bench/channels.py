@@ -18,13 +18,13 @@ from pathlib import Path
 import uvloop
 
 from bench.media import KEYS, PAYLOAD_TYPES, Stream
-from bench.recordings import StrictHandler, arrival
+from bench.recordings import arrival
 from bench.sender import ICE_PASSWORD, ICE_UFRAG, users
 from channel_recorder import clock
 from channel_recorder.callbacks import InlineCallbacks
 from channel_recorder.channel.signal_events import OfferReceived
 from channel_recorder.config import RecordingConfig
-from channel_recorder.handler import LeavePath
+from channel_recorder.handler import LeavePath, RecordingHandler
 from channel_recorder.model import MediaKind, User
 from channel_recorder.recording.manifest import read_manifest
 from channel_recorder.recording.notices import Notices
@@ -104,7 +104,7 @@ class Channel:
         )
         now = clock.monotonic_seconds()
         directory = StorageRoot(path=root).create(request.channel_id, clock.utc_now())
-        notices = Notices(StrictHandler(), InlineCallbacks().call, directory.path)
+        notices = Notices(RecordingHandler(), InlineCallbacks().call, directory.path)
         self._attempt = Attempt(request.server_url, "token", config)
         self.live = LiveRecording(request, self._attempt, directory, notices, now)
         self._attempt.serve(self.live._recording)

@@ -18,13 +18,15 @@ import socket
 import tempfile
 import time
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import uvloop
 
 from bench import report
 from bench.media import Stream, sender_session
-from bench.paths import Paths, Stage, Virtual
+from bench.paths import START, Paths, Stage, Virtual
+from bench.recordings import check_recorded
 from channel_recorder.model import Codec
 from channel_recorder.rtc.peer.sockets import bind_udp
 
@@ -37,6 +39,8 @@ SOCKET_SECONDS = 3
 WARM_UP_SECONDS = 1
 Picture = tuple[Codec, int]
 """Codec and bytes of a frame."""
+Batch = list[tuple[float, bytes]]
+"""Encrypted packets, and when they come."""
 USERS = {
     "microphone alone": None,
     "and VP8, 1 packet a picture": (Codec.VP8, 1100),
@@ -85,21 +89,24 @@ async def _in_memory(picture: Picture | None, stage: Stage) -> float:
             if tenth == 10 * WARM_UP_SECONDS:
                 gc.collect()
                 begin = time.process_time()
-            _feed(paths, batch)
-            clock.now += 0.1
+            _feed(paths, batch, clock)
+            clock.now = START + (tenth + 1) / 10
             paths.end_batch()
         spent = time.process_time() - begin
         _check(paths, sum(map(len, batches)) * CONNECTIONS)
         await paths.close()
+        if stage is Stage.FILE:
+            frames = sum(stream.rate_hz for stream in streams) * (WARM_UP_SECONDS + SECONDS)
+            check_recorded(Path(folder), frames * CONNECTIONS)
     return spent / CONNECTIONS / sum(map(len, batches[10 * WARM_UP_SECONDS :])) * 1e6
 
 
-def _feed(paths: Paths, batch: Sequence[bytes]) -> None:
+def _feed(paths: Paths, batch: Batch, clock: Virtual) -> None:
     address = ("127.0.0.1", 7882)
-    for protocol in paths.protocols:
-        receive = protocol.datagram_received
-        for packet in batch:
-            receive(packet, address)
+    for at_seconds, packet in batch:
+        clock.now = START + at_seconds
+        for protocol in paths.protocols:
+            protocol.datagram_received(packet, address)
 
 
 async def _through_sockets(stage: Stage) -> float:
@@ -114,14 +121,15 @@ async def _through_sockets(stage: Stage) -> float:
             if tenth == 10 * WARM_UP_SECONDS:
                 gc.collect()
                 spent, counted = 0.0, 0
-            for packet in batch:
+            for at_seconds, packet in batch:
+                clock.now = START + at_seconds
                 for address in addresses:
                     sender.sendto(packet, address)
                 begin = time.process_time()
                 await asyncio.sleep(0)  # one turn of the loop reads what waits
                 await asyncio.sleep(0)
                 spent += time.process_time() - begin
-            clock.now += 0.1
+            clock.now = START + (tenth + 1) / 10
             begin = time.process_time()
             paths.end_batch()
             spent += time.process_time() - begin
@@ -130,6 +138,9 @@ async def _through_sockets(stage: Stage) -> float:
         for protocol in paths.protocols:
             protocol.transport.abort()
         await paths.close()
+        if stage is Stage.FILE:
+            frames = sum(stream.rate_hz for stream in streams) * (WARM_UP_SECONDS + SOCKET_SECONDS)
+            check_recorded(Path(folder), frames * SOCKETS)
     return spent / counted * 1e6
 
 
@@ -146,16 +157,17 @@ def _streams(picture: Picture | None) -> list[Stream]:
     return streams
 
 
-def _encrypted_batches(streams: Sequence[Stream], seconds: int) -> list[list[bytes]]:
+def _encrypted_batches(streams: Sequence[Stream], seconds: int) -> list[Batch]:
     """The packets of every 100 ms."""
     session = sender_session()
-    batches: list[list[bytes]] = []
+    batches: list[Batch] = []
     for tenth in range(10 * seconds):
-        batch: list[bytes] = []
+        batch: Batch = []
         for stream in streams:
             for frame in range(tenth * stream.rate_hz // 10, (tenth + 1) * stream.rate_hz // 10):
-                batch += stream.frame(frame, key_frame=frame == 0)
-        batches.append([session.protect(packet) for packet in batch])
+                packets = stream.frame(frame, key_frame=frame == 0)
+                batch += [(frame / stream.rate_hz, session.protect(packet)) for packet in packets]
+        batches.append(sorted(batch, key=itemgetter(0)))
     return batches
 
 

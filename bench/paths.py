@@ -22,6 +22,7 @@ from channel_recorder.rtc.peer.ice import IceHandlers, _Protocol
 from channel_recorder.rtc.peer.srtp import SrtpSessions
 from channel_recorder.timeline import Timeline
 
+START = 1000.0
 USER = User(uid=7, account="7")
 
 
@@ -39,7 +40,7 @@ class Virtual:
     """The clock of a run."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.now = START
 
     def __call__(self) -> float:
         return self.now

@@ -9,10 +9,11 @@ from bench.media import Stream
 from channel_recorder.callbacks import InlineCallbacks
 from channel_recorder.clock import utc_now
 from channel_recorder.config import RecordingConfig
-from channel_recorder.errors import ErrorCode, StatusCode
 from channel_recorder.events import ParticipantJoined, TrackPublished
+from channel_recorder.garbage import collect_less_often
 from channel_recorder.handler import RecordingHandler
 from channel_recorder.model import MediaKind, Participant, Source, Track
+from channel_recorder.recording.manifest import read_manifest
 from channel_recorder.recording.notices import Notices
 from channel_recorder.recording.recording import Recording
 from channel_recorder.recording.tracks import NoUplink
@@ -21,20 +22,14 @@ from channel_recorder.storage.directory import StorageRoot
 from channel_recorder.wiring.archive import open_archive
 
 
-class StrictHandler(RecordingHandler):
-    """A bench must not go on after an error."""
-
-    def on_error(self, code: ErrorCode, status: StatusCode, message: str) -> None:
-        raise RuntimeError(message)
-
-
 def open_recording(root: Path, writer: WriterThread, now: float, channel: str = "bench") -> Recording:
+    collect_less_often()
     directory = StorageRoot(path=root).create(channel, utc_now())
     config = RecordingConfig(record_file_root_dir=root)
     recording = Recording(
         config,
         open_archive=lambda listener: open_archive(writer, directory, config, listener),
-        notices=Notices(StrictHandler(), InlineCallbacks().call, directory.path),
+        notices=Notices(RecordingHandler(), InlineCallbacks().call, directory.path),
         joined_seconds=now,
         leave=lambda path: None,
     )
@@ -64,3 +59,12 @@ def _track(stream: Stream) -> Track:
         kind=stream.codec.kind,
         source=Source.MICROPHONE if is_sound else Source.CAMERA,
     )
+
+
+def check_recorded(root: Path, frames: int) -> int:
+    """Raises RuntimeError unless the finished recordings below `root` hold so many frames. Returns bytes."""
+    files = [file for path in root.rglob("manifest.json") for file in read_manifest(path).files]
+    found = sum(stream.frames for file in files for stream in file.streams)
+    if found != frames:
+        raise RuntimeError(f"{found} of {frames} frames were recorded")
+    return sum(file.bytes for file in files)

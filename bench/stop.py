@@ -22,7 +22,7 @@ from bench import report
 from bench.channels import rss_bytes
 from bench.media import FPS, PICTURE_BYTES, SOUND_HZ, Stream, noise
 from bench.paths import Virtual
-from bench.recordings import open_recording, publish
+from bench.recordings import check_recorded, open_recording, publish
 from channel_recorder.codecs.registry import INSPECTORS
 from channel_recorder.handler import LeavePath
 from channel_recorder.model import Codec, EncodedFrame
@@ -56,16 +56,17 @@ class User:
     def _begin(self, recording: Recording, stream: Stream, now: float) -> TrackPipe:
         return recording.begin_media(stream.description().track_id, stream.codec.kind, stream.description().mid, now)
 
-    def tenth(self, number: int, now: float) -> None:
-        """What comes in 100 ms."""
+    def tenth(self, number: int, begin: float) -> None:
+        """What comes in 100 ms of a recording that began at `begin`."""
         for frame in range(number * FPS // 10, (number + 1) * FPS // 10):
-            ticks = frame * 90_000 // FPS
+            ticks, now = frame * 90_000 // FPS, begin + frame / FPS
             if frame % (KEY_FRAME_SECONDS * FPS) == 0:
                 _, width, height = self._info
                 self._camera.on_frame(EncodedFrame(self._codec, self._key_frame, ticks, now, True, width, height))
             else:
                 self._camera.on_frame(EncodedFrame(self._codec, self._pictures[frame % 15], ticks, now, False))
         for frame in range(number * SOUND_HZ // 10, (number + 1) * SOUND_HZ // 10):
+            now = begin + frame / SOUND_HZ
             self._microphone.on_frame(EncodedFrame(Codec.OPUS, self._sounds[frame % 16], frame * 960, now))
 
 
@@ -81,29 +82,23 @@ async def record_an_hour(codec: Codec) -> tuple[float, float, float]:
         recording = open_recording(Path(folder), writer, clock())
         queue = recording._archive.recorder
         users = [User(recording, uid, codec, clock()) for uid in range(1, USERS + 1)]
-        memory = 0.0
+        memory, begin = 0.0, clock.now
         for tenth in range(10 * SECONDS):
             for user in users:
-                user.tenth(tenth, clock.now)
-            clock.now += 0.1
+                user.tenth(tenth, begin)
+            clock.now = begin + (tenth + 1) / 10
             recording.advance(clock.now)
             if tenth % 10 == 9:
                 await queue.drained()
             if tenth == 600:
                 memory = _settled_rss()
         memory = _settled_rss() - memory
-        begin = time.monotonic()
+        stopped = time.monotonic()
         await recording.finish(LeavePath.CLIENT_INITIATED, clock.now)
-        spent = time.monotonic() - begin
-        written = _bytes_of_finished(Path(folder))
+        spent = time.monotonic() - stopped
+        written = check_recorded(Path(folder), USERS * SECONDS * (FPS + SOUND_HZ))
     writer.stop()
     return spent * 1e3, written / 1e6, memory / 2**20 / USERS
-
-
-def _bytes_of_finished(folder: Path) -> int:
-    if not list(folder.rglob("recording2-done.txt")):
-        raise RuntimeError("the recording did not end well")
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _settled_rss() -> float:

@@ -185,7 +185,7 @@ def advanced(thread: WriterThread, *ticks: float) -> list[float]:
     for now in ticks:
         recorder.advance(now)
     recorder.flush().result(10)
-    return [now for _, now in notebook.calls]
+    return [float(str(now)) for _, now in notebook.calls]
 
 
 def test_silence_is_not_filled_in_while_the_loop_reads_what_piled_up(thread: WriterThread) -> None:
