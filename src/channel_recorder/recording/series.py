@@ -60,8 +60,11 @@ class FileSeries:
         return self._tracks.get(kind)
 
     def attach(self, track: RecordedTrack) -> None:
-        """A track feeds this series from now on."""
+        """A track feeds this series from now on, in place of another of its kind if there is one."""
         self._left_at = None
+        before = self._tracks.get(track.kind)
+        if before is not None:
+            self._muted.discard(before.sid)
         self._tracks[track.kind] = track
         if track.muted:
             self._muted.add(track.sid)
@@ -93,7 +96,7 @@ class FileSeries:
 
     def write_video(self, frame: EncodedFrame) -> None:
         """Hot path."""
-        if frame.key_frame and _is_blank(frame):
+        if frame.key_frame and is_blank(frame):
             return
         segment = self._segment
         if segment is None or self._held or segment.pictures is None or segment.pictures.codec is not frame.codec:
@@ -111,6 +114,10 @@ class FileSeries:
             segment.sound.write(frame)
         except StorageError as error:
             self._fail(segment, error, frame.time_seconds)
+
+    def write(self, frame: EncodedFrame) -> None:
+        """A frame of either kind."""
+        (self.write_video if frame.codec.kind is MediaKind.VIDEO else self.write_audio)(frame)
 
     # Time
 
@@ -212,7 +219,7 @@ class FileSeries:
             self._ask_for_key_frame(zero)
             return
         for frame in held if self._segment is not None else ():
-            self._write(frame)
+            self.write(frame)
 
     def _next_file(self, old: Segment, key_frame: EncodedFrame) -> None:
         """Begin the next file with `key_frame`. The sound moves over with it, nothing lost or doubled."""
@@ -238,10 +245,7 @@ class FileSeries:
         except StorageError as error:
             self._report_failure(old, error, cut)
         for frame in (*held, key_frame):
-            self._write(frame)
-
-    def _write(self, frame: EncodedFrame) -> None:
-        (self.write_video if frame.codec.kind is MediaKind.VIDEO else self.write_audio)(frame)
+            self.write(frame)
 
     def _declares_sound(self, video: EncodedFrame | None, has_sound: bool) -> bool:
         if video is None or has_sound:
@@ -292,5 +296,6 @@ class FileSeries:
             self._policy.key_frame_wanted(track.sid)
 
 
-def _is_blank(key_frame: EncodedFrame) -> bool:
+def is_blank(key_frame: EncodedFrame) -> bool:
+    """What a server sends in place of a muted or closed camera."""
     return 0 < key_frame.width <= BLANK_SIDE_PIXELS and key_frame.height <= BLANK_SIDE_PIXELS
