@@ -2,9 +2,10 @@
 
 The recorder's process is held to one core, a light sender (bench.sender) runs on another; what is real and what is
 not is told in bench.channels. For each number of channels: processor time of all its threads, packets that did not
-arrive or were given up, files in which a frame is missing, and how late the media loop was at worst (on a shared
-machine mostly others' doing). Channels per core: where that processor time would fill the core, by the largest run
-that lost nothing. Not in it: DTLS, and the WebSocket with its ping every 10 s or so.
+arrive or were given up, files in which a frame is missing, and how late media loop and sender were at worst (on a
+shared machine mostly others' doing; sound that is sent more than 0.3 s late is given up). Channels per core: where that
+processor time would fill the core, by the largest run that lost nothing. Not in it: DTLS, and the WebSocket with its
+ping every 10 s or so.
 
 python -m bench.capacity
 """
@@ -85,7 +86,7 @@ def measure() -> list[report.Figure]:
         outcome, sent = run(channels)
         missing = sent["packets_each"] * channels - outcome.packets
         load = outcome.cpu_seconds / outcome.seconds
-        figures.append(_figure(outcome, missing, load))
+        figures.append(_figure(outcome, missing, load, sent["late_seconds"]))
         if not (missing or outcome.lost_packets or outcome.broken_files) and outcome.files == 2 * channels:
             best = outcome
         if load > FULL:
@@ -101,10 +102,11 @@ def measure() -> list[report.Figure]:
     return figures
 
 
-def _figure(outcome: Outcome, missing: int, load: float) -> report.Figure:
+def _figure(outcome: Outcome, missing: int, load: float, sender_late: float) -> report.Figure:
     note = (
         f"{load:.0%} of a core; packets missing {missing + outcome.lost_packets}; files {outcome.files}, with frames "
-        f"missing {outcome.broken_files}; late {outcome.lag_seconds * 1e3:.0f} ms at worst; "
+        f"missing {outcome.broken_files}; late at worst: loop {outcome.lag_seconds * 1e3:.0f} ms, sender "
+        f"{sender_late * 1e3:.0f} ms; "
         f"all stopped in {outcome.stop_seconds:.1f} s"
     )
     what = f"processor time per channel and second, {outcome.channels} channels"
