@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 
 from channel_recorder.codecs import opus
 from channel_recorder.model import Codec, MediaKind, Source
+from channel_recorder.recording import series
 from channel_recorder.recording.contract import AudioInfo, FileCreated, Gap, Rotated, VideoInfo
 from tests.recording.clips import Picture, pictures, sound
 from tests.recording.playback import decoded_pictures, decoded_sound, loud_span, read
@@ -380,7 +382,7 @@ def test_ended_screen_share_is_closed_while_the_user_stays(stage: Stage) -> None
     stage.send_pictures(screen, Codec.VP8, pictures(Codec.VP8), 0.0)
     stage.at(2.2, screen.close)
     stage.run(17.3)
-    assert stage.closed("7_00000000_screen.webm").duration_seconds == pytest.approx(2.0, abs=0.01)
+    assert stage.closed("7_00000000_screen.webm").duration_seconds == pytest.approx(2.2, abs=0.01)
 
 
 def test_separate_tracks_make_a_pair_of_files(tmp_path: Path) -> None:
@@ -535,3 +537,52 @@ def test_channel_of_the_packets_is_reported(stage: Stage) -> None:
     stage.send_sound(stage.track(Source.MICROPHONE), [b"\xfc" + bytes(30)] * 50, 0.0)
     stage.finish(1.0)
     assert stage.of_type(AudioInfo)[0].channels == 2
+
+
+@pytest.mark.parametrize("codec", VIDEO_CODECS)
+@pytest.mark.parametrize("shown", [1, 30, 50])
+def test_file_without_sound_lasts_as_long_as_the_user_is_there(tmp_path: Path, codec: Codec, shown: int) -> None:
+    stage = Stage(tmp_path, video_only=True)
+    stage.send_pictures(stage.track(Source.CAMERA), codec, pictures(codec)[:shown], 1.0)
+    stage.finish(7.5)
+    (name,) = stage.created
+    file = read(stage.path(name))
+    assert file.audio is None and file.video is not None
+    assert len(decoded_pictures(stage.path(name))) == shown
+    assert file.video.pts_seconds == pytest.approx([n / 25 for n in range(shown)], abs=0.001)
+    assert file.video.key_frames == stage.closed(name).streams[0].key_frames
+    assert file.video.end_seconds == pytest.approx(6.5, abs=0.001)
+    with av.open(str(stage.path(name))) as container:
+        assert container.duration == pytest.approx(6_500_000, abs=1000)
+    assert stage.closed(name).duration_seconds == pytest.approx(6.5, abs=0.001)
+
+
+def test_file_without_sound_ends_where_the_next_begins(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, video_only=True)
+    camera = stage.track(Source.CAMERA)
+    stage.send_pictures(camera, Codec.H264, pictures(Codec.H264), 0.0)
+    stage.send_pictures(camera, Codec.VP8, pictures(Codec.VP8), 4.0)
+    stage.finish(6.0)
+    first, second = stage.created
+    video = read(stage.path(first)).video
+    assert video is not None and video.end_seconds == pytest.approx(4.0, abs=0.001)
+    assert (stage.closed(first).duration_seconds, stage.closed(second).start_seconds) == (pytest.approx(4.0), 4.0)
+
+
+def test_sound_held_too_long_is_counted_and_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "HELD_FRAMES_LIMIT", 60)
+    screen = stage.track(Source.SCREEN_SHARE)
+    stage.send_pictures(screen, Codec.VP8, pictures(Codec.VP8, 100, key_every=75), 0.0)
+    stage.run(0.9)
+    stage.send_sound(stage.track(Source.SCREEN_SHARE_AUDIO), sound(3.0), 1.0)
+    stage.finish(4.0)
+    _, second = stage.created
+    audio = read(stage.path(second)).audio
+    (summary,) = (summary for summary in stage.closed(second).streams if summary.kind is MediaKind.AUDIO)
+    assert audio is not None and summary.lost_frames > 0
+    assert [packet for packet in audio.packets if packet != opus.SILENCE_20MS] == sound(3.0)[summary.lost_frames :]
+    gaps = [gap for gap in stage.of_type(Gap) if gap.kind is MediaKind.AUDIO]
+    assert [(gap.name, gap.at_seconds, gap.lost_packets) for gap in gaps] == [
+        (second, pytest.approx(1.0), summary.lost_frames)
+    ]
+    assert gaps[0].duration_seconds == pytest.approx(summary.lost_frames * 0.02)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from channel_recorder.model import MediaKind, Source, User
@@ -131,6 +131,7 @@ events = st.one_of(
 
 
 @given(events)
+@example(_created("7_a.webm", at=-0.0))
 @settings(deadline=None)
 def test_every_line_is_in_the_grammar_of_the_conversion_tools(event: FileEvent):
     line = event_line(event)

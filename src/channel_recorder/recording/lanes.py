@@ -55,7 +55,7 @@ class PictureLane:
         self._emit = emit
         self._timeline = PictureTimeline(info.zero_seconds, output.video_clock_hz)
         self._frames = self._key_frames = self._lost_frames = 0
-        self._start_seconds = 0.0
+        self._start_seconds = self._last_until_seconds = 0.0
         self._width = self._height = 0
         self._rotation = self._first_rotation = rotation
 
@@ -82,9 +82,16 @@ class PictureLane:
 
     @property
     def end_seconds(self) -> float:
-        """Recording time at which the last picture has been shown for as long as pictures usually are."""
+        """Recording time until which the last picture is shown: as long as pictures usually are, if nothing else is
+        known."""
         timeline = self._timeline
-        return self._info.zero_seconds + timeline.last_ticks / self._output.video_clock_hz + timeline.cadence_seconds
+        shown = self._info.zero_seconds + timeline.last_ticks / self._output.video_clock_hz + timeline.cadence_seconds
+        return max(shown, self._last_until_seconds)
+
+    def show_last_until(self, at_seconds: float) -> int:
+        """Time stamp of the file's end, not before the last picture has been shown."""
+        self._last_until_seconds = at_seconds
+        return round((self.end_seconds - self._info.zero_seconds) * self._output.video_clock_hz)
 
     def summary(self) -> StreamSummary:
         return StreamSummary(
@@ -207,7 +214,8 @@ class SoundLane:
             self._start_seconds = hole_samples / SAMPLE_RATE_HZ
             channels = opus.channels(frame.data)
             self._emit(AudioInfo(at_seconds=frame.time_seconds, name=info.name, user=info.user, channels=channels))
-        elif hole_samples >= REPORTED_SOUND_GAP_SAMPLES:
+            hole_samples = frame.lost_packets * opus.duration_ticks(frame.data)  # lost before the file began
+        if hole_samples >= REPORTED_SOUND_GAP_SAMPLES:
             duration = hole_samples / SAMPLE_RATE_HZ
             self._emit(
                 Gap(

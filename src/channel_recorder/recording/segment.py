@@ -37,23 +37,32 @@ class Segment:
         return max(ends)
 
     def close(self, at_seconds: float) -> None:
-        """Sound up to `at_seconds`, index, `FileClosed`. Raises `StorageError`, after which `abandon` it."""
+        """Sound or the last picture up to `at_seconds`, index, `FileClosed`.
+
+        Raises `StorageError`, after which `abandon` it.
+        """
         if self.sound is not None:
             self.sound.finish(at_seconds)
-        self._output.close()
+        self._close_output(at_seconds)
         self._report(at_seconds)
 
     def cut(self, at_seconds: float) -> None:
         """Close where the sound ends, because it goes on in the next file. Raises `StorageError`."""
         if self.sound is not None:
             self.sound.flush()
-        self._output.close()
+        self._close_output(at_seconds)
         self._report(at_seconds)
 
     def abandon(self, at_seconds: float) -> None:
         """The disk refused: leave the file as it lies."""
         self._output.abandon()
         self._report(at_seconds)
+
+    def _close_output(self, at_seconds: float) -> None:
+        if self.sound is None and self.pictures is not None:
+            self._output.close(self.pictures.show_last_until(at_seconds))
+        else:
+            self._output.close()
 
     def _report(self, at_seconds: float) -> None:
         info = self.info

@@ -29,6 +29,7 @@ REJOIN_SECONDS = 15.0
 RETRY_SECONDS = 10.0
 """After the disk refused, the next file is tried so much later."""
 HELD_FRAMES_LIMIT = 3000
+"""A minute of sound, which is all that is held beside an open file. What is older is given up and counted."""
 KEY_FRAME_RETRY_SECONDS = 1.0
 BLANK_SIDE_PIXELS = 16
 """livekit-server ends a muted or closed video with blank key frames of 8x8 (VP8) or 2x2 (H.264)."""
@@ -182,7 +183,8 @@ class FileSeries:
             return  # the disk refused a moment ago, or the user left
         self._held.append(frame)
         if len(self._held) > HELD_FRAMES_LIMIT:
-            del self._held[0]
+            gone = self._held.pop(0)
+            self._held[0].lost_packets += gone.lost_packets + 1
 
     def _open_if_ready(self, now_seconds: float) -> None:
         if self._segment is not None or not self._held:

@@ -106,4 +106,4 @@ def metadata_text(channel: str) -> str:
 
 
 def _time(seconds: float) -> str:
-    return f"{max(seconds, 0.0):.3f}"
+    return f"{max(0.0, seconds):.3f}"

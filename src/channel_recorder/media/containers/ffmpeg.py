@@ -9,6 +9,7 @@ import errno
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio.codeccontext import AudioCodecContext
@@ -27,6 +28,8 @@ from channel_recorder.model import EncodedFrame
 SAMPLE_RATE_HZ = 48_000
 AAC_BIT_RATE = 128_000
 _VIDEO_TIME_BASE = Fraction(1, 90_000)
+_MAX_DURATION_TICKS = 2**31 - 1
+"""Longer durations, of 6.6 h, do not fit into an MP4."""
 
 
 class FfmpegFile:
@@ -45,6 +48,8 @@ class FfmpegFile:
         self.aac_encoder: AudioCodecContext | None = None
         """Makes the sound packets of a file with `audio="aac"`."""
         self._closed = False
+        self._last_picture: av.Packet[Any] | None = None
+        """Of a file without sound: waits for the next one, or for the end, to know how long it is shown."""
         disk.create_exclusively(path)
         try:
             # The prefix keeps FFmpeg from taking a colon in the path for a protocol.
@@ -66,10 +71,10 @@ class FfmpegFile:
         packet.pts = packet.dts = pts_ticks
         packet.duration = duration_ticks
         packet.is_keyframe = key_frame
-        try:
-            self._out.mux_one(packet)
-        except (FFmpegError, OSError) as error:
-            raise _write_error(self.path, error) from error
+        if self._audio is None:
+            self._last_picture, packet = packet, self._last_picture
+        if packet is not None:
+            self._mux(packet)
 
     def write_audio(self, data: bytes, pts_ticks: int, duration_ticks: int) -> None:
         packet = av.Packet(data)
@@ -77,20 +82,17 @@ class FfmpegFile:
         packet.pts = packet.dts = pts_ticks
         packet.duration = duration_ticks
         packet.is_keyframe = True
-        try:
-            self._out.mux_one(packet)
-        except (FFmpegError, OSError) as error:
-            raise _write_error(self.path, error) from error
+        self._mux(packet)
 
-    def close(self) -> None:
-        """Write what waits and the index. Closed even if it raises."""
+    def close(self, picture_end_ticks: int = 0) -> None:
+        """Closed even if it raises."""
         if self._closed:
             return
         self._closed = True
         try:
-            self._out.close()
-        except (FFmpegError, OSError) as error:
-            raise disk.storage_error(self.path, error) from error
+            self._write_last_picture(picture_end_ticks)
+        finally:
+            self._close_container()
 
     def abandon(self) -> None:
         """What was being written when the disk refused is cut off: a half fragment keeps players from the rest."""
@@ -99,6 +101,27 @@ class FfmpegFile:
         if self._container.muxer == "mp4":
             with suppress(OSError):
                 trim_incomplete_fragment(self.path)
+
+    def _mux(self, packet: av.Packet[Any]) -> None:
+        try:
+            self._out.mux_one(packet)
+        except (FFmpegError, OSError) as error:
+            raise _write_error(self.path, error) from error
+
+    def _close_container(self) -> None:
+        try:
+            self._out.close()
+        except (FFmpegError, OSError) as error:
+            raise disk.storage_error(self.path, error) from error
+
+    def _write_last_picture(self, end_ticks: int) -> None:
+        packet, self._last_picture = self._last_picture, None
+        if packet is None:
+            return
+        assert packet.pts is not None and packet.duration is not None
+        packet.duration = min(max(packet.duration, end_ticks - packet.pts), _MAX_DURATION_TICKS)
+        with suppress(MalformedError):
+            self._mux(packet)
 
     def _add_video(self, template: VideoStream, rotation: int) -> VideoStream:
         stream = self._out.add_stream_from_template(template, opaque=True)

@@ -33,7 +33,8 @@ class ContainerFormat:
 WEBM = ContainerFormat("webm", "webm", {})
 _FRAGMENTS = {**_COMMON, "movflags": "hybrid_fragmented+delay_moov", "frag_duration": str(FRAGMENT_MICROSECONDS)}
 MP4 = ContainerFormat("mp4", "mp4", _FRAGMENTS)
-"""Fragments while it grows; on close an index is added that makes it an ordinary MP4."""
+"""Fragments while it grows; on close an index is added that makes it an ordinary MP4. Until then FFmpeg keeps that in
+memory: 20 MB per hour of 25 pictures and 50 sound packets a second (measured)."""
 M4A = ContainerFormat("m4a", "mp4", _FRAGMENTS)
 OGG = ContainerFormat("ogg", "ogg", {**_COMMON, "page_duration": "200000"})
 AAC = ContainerFormat("aac", "adts", _COMMON)

@@ -40,8 +40,8 @@ class OutputFile(Protocol):
         """Like `write_video`."""
         ...
 
-    def close(self) -> None:
-        """Write what waits, and the index."""
+    def close(self, picture_end_ticks: int = 0) -> None:
+        """Write what waits, and the index. In a file without sound the last picture is shown up to the time given."""
         ...
 
     def abandon(self) -> None:

@@ -36,7 +36,8 @@ _APP = "channel-recorder"
 _CLUSTER_ID = b"\x1f\x43\xb6\x75"
 _BLOCK = struct.Struct(">BIBhB")
 _BLOCK_ID = 0xA3
-_BLOCK_HEAD_BYTES = 4
+_BLOCK_HEAD = struct.Struct(">BhB")
+_BLOCK_HEAD_BYTES = _BLOCK_HEAD.size
 _SIZE_4 = 0x10000000
 _KEY_FLAG = 0x80
 
@@ -61,6 +62,8 @@ class WebmFile:
         self._has_picture = False
         self._newest = {_VIDEO: 0, _AUDIO: 0} if has_sound else {_VIDEO: 0}
         self._end_ticks = 0
+        self._last_picture_end = 0
+        """Set at the end, where it differs from what the pictures before suggest."""
         self._cues: list[tuple[int, int]] = []
         self._closed = False
         disk.create_exclusively(path)
@@ -85,10 +88,12 @@ class WebmFile:
     def write_audio(self, data: bytes, pts_ticks: int, duration_ticks: int) -> None:
         self._add(_AUDIO, data, pts_ticks, duration_ticks, _KEY_FLAG)
 
-    def close(self) -> None:
+    def close(self, picture_end_ticks: int = 0) -> None:
         if self._closed:
             return
         self._closed = True
+        if _AUDIO not in self._newest and picture_end_ticks > self._end_ticks:
+            self._end_ticks = self._last_picture_end = picture_end_ticks
         try:
             while self._blocks:
                 self._write_cluster()
@@ -125,7 +130,7 @@ class WebmFile:
         self._blocks = self._blocks[len(inside) :]
         self._cluster_start = self._blocks[0][0] if self._blocks else end
         self._cues += [(at, self._position) for at, track, flags, _ in inside if track == _VIDEO and flags]
-        self._write(_cluster(start, inside))
+        self._write(_cluster(start, inside, 0 if self._blocks else self._last_picture_end))
 
     def _write_head(self, video: EncodedFrame, has_sound: bool) -> None:
         self._write(
@@ -181,13 +186,27 @@ class WebmFile:
         self._position += len(data)
 
 
-def _cluster(start_ticks: int, blocks: list[Block]) -> bytes:
+def _cluster(start_ticks: int, blocks: list[Block], last_end_ticks: int) -> bytes:
+    """`last_end_ticks`: until when the last block is shown, if that is to be said."""
     parts = [ebml.unsigned(0xE7, start_ticks)]
-    for at, track, flags, data in blocks:
+    for at, track, flags, data in blocks[:-1] if last_end_ticks else blocks:
         size = _SIZE_4 | (len(data) + _BLOCK_HEAD_BYTES)
         parts += (_BLOCK.pack(_BLOCK_ID, size, 0x80 | track, at - start_ticks, flags), data)
+    if last_end_ticks:
+        parts.append(_block_group(start_ticks, blocks[-1], last_end_ticks))
     content = b"".join(parts)
     return _CLUSTER_ID + ebml.size_8(len(content)) + content
+
+
+def _block_group(start_ticks: int, block: Block, end_ticks: int) -> bytes:
+    """A block with a duration, which a SimpleBlock has not."""
+    at, track, flags, data = block
+    return ebml.master(
+        0xA0,
+        ebml.element(0xA1, _BLOCK_HEAD.pack(0x80 | track, at - start_ticks, 0) + data),
+        ebml.unsigned(0x9B, end_ticks - at),
+        b"" if flags else ebml.unsigned(0xFB, 0),  # ReferenceBlock: no key frame
+    )
 
 
 def _info(duration_ticks: float) -> bytes:
