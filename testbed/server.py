@@ -45,7 +45,7 @@ def _free_port(kind: socket.SocketKind) -> int:
         return int(probe.getsockname()[1])
 
 
-def _settings(http_port: int) -> dict[str, object]:
+def _settings(http_port: int, *, auto_create: bool) -> dict[str, object]:
     return {
         "port": http_port,
         "bind_addresses": ["127.0.0.1"],
@@ -62,7 +62,7 @@ def _settings(http_port: int) -> dict[str, object]:
             "stun_servers": [f"127.0.0.1:{_free_port(socket.SOCK_DGRAM)}"],
         },
         "room": {
-            "auto_create": True,
+            "auto_create": auto_create,
             "empty_timeout": 60,
             "departure_timeout": 20,
             "enabled_codecs": [{"mime": mime} for mime in CODECS],
@@ -74,8 +74,10 @@ def _settings(http_port: int) -> dict[str, object]:
 class LiveKitServer:
     """`with LiveKitServer() as server:` runs one until the block ends; its log is kept at `log_path`."""
 
-    def __init__(self, version: str = CURRENT_VERSION) -> None:
+    def __init__(self, version: str = CURRENT_VERSION, *, auto_create: bool = True) -> None:
+        """`auto_create`: rooms are made when somebody joins."""
         self.version = version
+        self._auto_create = auto_create
         self._binary = binary(version)
         self._folder = tempfile.TemporaryDirectory(prefix="livekit-server-")
         self.log_path = Path(self._folder.name) / "server.log"
@@ -103,12 +105,28 @@ class LiveKitServer:
         self._stop()
         self._folder.cleanup()
 
+    def kill(self) -> None:
+        """No good-bye to anybody."""
+        self._stop()
+
+    def revive(self) -> None:
+        """After `kill`: the same ports, no rooms. Raises ServerError."""
+        self._run()
+        if not self._wait_until_up():
+            raise ServerError(f"livekit-server {self.version} does not start again")
+
     def _launch(self) -> None:
         self.port = _free_port(socket.SOCK_STREAM)
-        config = Path(self._folder.name) / "server.yaml"
-        config.write_text(json.dumps(_settings(self.port)))
+        self._config.write_text(json.dumps(_settings(self.port, auto_create=self._auto_create)))
+        self._run()
+
+    @property
+    def _config(self) -> Path:
+        return Path(self._folder.name) / "server.yaml"
+
+    def _run(self) -> None:
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen([self._binary, "--config", config], stdout=log, stderr=log)
+            self._process = subprocess.Popen([self._binary, "--config", self._config], stdout=log, stderr=log)
 
     def _wait_until_up(self) -> bool:
         deadline = time.monotonic() + START_LIMIT_SECONDS
