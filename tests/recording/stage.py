@@ -109,6 +109,10 @@ class Stage:
             ticks += 1
         self._run_agenda(until)
 
+    def skip_to(self, seconds: float) -> None:
+        """Nothing happens until then."""
+        self._now = seconds
+
     def _run_agenda(self, until: float) -> None:
         while self._agenda and self._agenda[0][0] <= until:
             at, _, action = heapq.heappop(self._agenda)

@@ -586,3 +586,21 @@ def test_sound_held_too_long_is_counted_and_told(stage: Stage, monkeypatch: pyte
         (second, pytest.approx(1.0), summary.lost_frames)
     ]
     assert gaps[0].duration_seconds == pytest.approx(summary.lost_frames * 0.02)
+
+
+@pytest.mark.parametrize("codec", VIDEO_CODECS)
+def test_pictures_are_in_their_places_after_a_day_without(tmp_path: Path, codec: Codec) -> None:
+    stage = Stage(tmp_path, video_only=True)
+    camera = stage.track(Source.CAMERA)
+    stage.send_pictures(camera, codec, pictures(codec, 25), 0.0)
+    stage.run(2.0)
+    stage.skip_to(86_400.0)
+    stage.send_pictures(camera, codec, pictures(codec, 25), 86_401.0)
+    stage.run(86_403.0)
+    stage.recorder.close(2 * 86_400.0)
+    (name,) = stage.created
+    video = read(stage.path(name)).video
+    assert video is not None
+    assert video.pts_seconds[24:26] == pytest.approx([0.96, 86_401.0], abs=0.001)
+    assert video.end_seconds == pytest.approx(2 * 86_400.0, abs=0.001)
+    assert len(decoded_pictures(stage.path(name))) == 50

@@ -27,9 +27,11 @@ from channel_recorder.model import EncodedFrame
 
 SAMPLE_RATE_HZ = 48_000
 AAC_BIT_RATE = 128_000
-_VIDEO_TIME_BASE = Fraction(1, 90_000)
+_VIDEO_TIME_BASE = Fraction(1, 10_000)
+"""The coarsest clock that FFmpeg leaves as it is. With the usual 90 kHz a camera that is off for 6.6 h would come back
+at the wrong time."""
 _MAX_DURATION_TICKS = 2**31 - 1
-"""Longer durations, of 6.6 h, do not fit into an MP4."""
+"""From one picture to the next, 59 h: longer does not fit into an MP4."""
 
 
 class FfmpegFile:
