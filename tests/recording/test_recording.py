@@ -58,6 +58,7 @@ class FakeArchive:
     def __init__(self) -> None:
         self.recorder = FakeRecorder()
         self.dropped_frames = 0
+        self.has_failed = False
         self.notes: list[tuple[str, float, dict[str, Any]]] = []
         self.events: list[ChannelEvent] = []
         self.spans: list[tuple[str, float]] = []
@@ -428,6 +429,16 @@ def test_a_disk_that_does_not_keep_up_is_told_and_a_key_frame_asked_for() -> Non
     (warning,) = scene.said
     assert warning[:2] == ("on_warning", "VIDEO_DROPPED_BY_OVERLOAD")
     assert "12" in str(warning[2])
+
+
+def test_a_recorder_that_failed_does_not_stay_and_pretend() -> None:
+    scene = Scene()
+    scene.tell(1.0, came(ALICE))
+    scene.archive.has_failed = True
+    scene.recording.advance(JOINED + 2.0)
+    scene.recording.advance(JOINED + 2.1)
+    assert scene.left == [LeavePath.STORAGE_FAILED]
+    assert scene.archive.spans == [("begin", 0.0), ("end", 1.0)]
 
 
 def test_files_are_told_where_they_lie() -> None:

@@ -114,6 +114,11 @@ class QueuedArchive:
     def dropped_frames(self) -> int:
         return self._queue.dropped_frames
 
+    @property
+    def has_failed(self) -> bool:
+        """The recorder raised: media is discarded from then on."""
+        return self._queue.failed
+
     def begin_recording(self, started_at: datetime) -> None:
         """Recording time zero. Everything before was waiting."""
         self._queue.post(self._archive.ledger.begin_recording, started_at)

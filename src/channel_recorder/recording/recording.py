@@ -262,6 +262,9 @@ class Recording:
 
     def advance(self, now: float) -> None:
         """Call every 100 ms."""
+        if self._archive.has_failed:
+            # Staying would look like recording.
+            self.leave(LeavePath.STORAGE_FAILED, now)
         if self._zero_seconds is not None:
             self._archive.recorder.advance(now - self._zero_seconds)
 
