@@ -39,10 +39,10 @@ FOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 
 @pytest.fixture(autouse=True)
 def threads() -> Iterator[None]:
-    """No thread is left over."""
+    """No thread is left over, but for the process's pool that hashes finished files."""
     yield
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("channel-recorder")]
-    assert left == []
+    assert [name for name in left if "sha256" not in name] == []
 
 
 def new_engine(
