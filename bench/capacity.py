@@ -27,8 +27,6 @@ CHANNELS = (50, 100, 200, 300, 350, 400, 450)
 GOAL_CHANNELS = 300
 WARM_UP_SECONDS = 2.0
 SECONDS = 8.0
-REST_SECONDS = 2.0
-"""For what still waits in the sockets."""
 FULL = 0.97
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,8 +67,9 @@ def run(channels: int) -> tuple[Outcome, dict[str, Any]]:
             try:
                 recorder.hear()
                 sender.say(f"send {WARM_UP_SECONDS + SECONDS}")
-                recorder.say(f"measure {WARM_UP_SECONDS} {SECONDS} {REST_SECONDS}")
+                recorder.say(f"measure {WARM_UP_SECONDS} {SECONDS}")
                 sent = json.loads(sender.hear())
+                recorder.say("finish")
                 outcome = Outcome(**json.loads(recorder.hear()))
             finally:
                 recorder.end()

@@ -2,7 +2,8 @@
 channel's events and the offer are handed over instead) and DTLS (keys are known, so that the sender encrypts once).
 Sockets, ICE checks and consent, SRTP, the receive path, feedback, ticks, statistics, writer, files and books are real.
 
-Run by bench.capacity: python -m bench.channels CORE PORT COUNT ROOT, then `measure SECONDS` on stdin.
+Run by bench.capacity: python -m bench.channels CORE PORT COUNT ROOT, then on stdin: `measure WARM_UP SECONDS`, and
+`finish` when all was sent.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from channel_recorder.wiring.attempt import Attempt
 AT_ONCE = 20
 CONNECT_SECONDS = 20.0
 LAG_PROBE_SECONDS = 0.05
+REST_SECONDS = 1.0
+"""For what still waits in the sockets."""
 
 
 class KnownKeys:
@@ -184,7 +187,7 @@ class Run:
                 if clock.monotonic_seconds() > limit:
                     raise TimeoutError("no connection: is the sender there?")
 
-    async def measure(self, warm_up_seconds: float, seconds: float, rest_seconds: float) -> Outcome:
+    async def measure(self, warm_up_seconds: float, seconds: float) -> Outcome:
         await asyncio.sleep(warm_up_seconds)
         prober = asyncio.create_task(self._probe_lag())
         self._lag = 0.0
@@ -194,7 +197,8 @@ class Run:
         elapsed = clock.monotonic_seconds() - begin
         prober.cancel()
         lag, rss = self._lag, rss_bytes()
-        await asyncio.sleep(rest_seconds)
+        await _line()
+        await asyncio.sleep(REST_SECONDS)
         received = [channel.received() for channel in self._channels]
         begin = clock.monotonic_seconds()
         await asyncio.gather(*(channel.live.leave(LeavePath.CLIENT_INITIATED) for channel in self._channels))
@@ -231,6 +235,10 @@ def rss_bytes() -> int:
     return pages * resource.getpagesize()
 
 
+async def _line() -> str:
+    return await asyncio.to_thread(sys.stdin.readline)
+
+
 async def main() -> None:
     core, port, count, root = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
     os.sched_setaffinity(0, {core})
@@ -240,8 +248,8 @@ async def main() -> None:
     run = Run(root, port, count)
     await run.open()
     print("ready", flush=True)
-    _, warm_up, seconds, rest = (await asyncio.to_thread(sys.stdin.readline)).split()
-    outcome = await run.measure(float(warm_up), float(seconds), float(rest))
+    _, warm_up, seconds = (await _line()).split()
+    outcome = await run.measure(float(warm_up), float(seconds))
     run.check_files(outcome)
     print(json.dumps(asdict(outcome)), flush=True)
 

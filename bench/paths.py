@@ -196,6 +196,12 @@ class _Listener:
 
 
 class _NoIce:
+    """Another process's checks may find a port that is ours now."""
+
+    def request_received(self, message: object, address: object, protocol: object) -> None: ...
+
+    def data_received(self, data: bytes, component: int) -> None: ...
+
     def protocol_lost(self, protocol: object) -> None: ...
 
 
