@@ -55,6 +55,37 @@ def test_chaos(
         check_files(stage, len(cameras) * 40, 200 - len(gone))
 
 
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(codecs, st.floats(0.0, 0.6), st.floats(0.0, 3.0)), min_size=2, max_size=3),
+    st.lists(st.floats(0.0, 5.0), max_size=2),
+    st.floats(0.02, 0.25),
+    st.floats(3.0, 7.0),
+)
+def test_whenever_the_end_of_a_track_is_told_everything_is_recorded_once(
+    cameras: list[tuple[Codec, float, float]], microphones: list[float], delay: float, end: float
+) -> None:
+    """Cameras follow one another in new tracks; the server tells 0 to 3 s later that the one before ended."""
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Stage(Path(folder))
+        start = 0.0
+        for codec, pause, told_after in cameras:
+            start += pause
+            camera = stage.track(Source.CAMERA)
+            stage.send_pictures(camera, codec, pictures(codec, 40, key_every=20), start, delay=delay)
+            start += 40 / FPS
+            stage.at(start + delay + told_after, camera.close)
+        for begin in microphones:
+            stage.send_sound(stage.track(Source.MICROPHONE), sound(2.0), begin, delay=delay)
+        stage.finish(max(end, start + delay, *(begin + 2.0 + delay for begin in microphones)))
+        for file in stage.of_type(FileClosed):
+            check_file(stage.path(file.name), file)
+        streams = [stream for file in stage.of_type(FileClosed) for stream in file.streams]
+        assert sum(stream.frames for stream in streams if stream.kind is MediaKind.VIDEO) == len(cameras) * 40
+        assert sum(stream.frames for stream in streams if stream.kind is MediaKind.AUDIO) == len(microphones) * 100
+        assert sum(stream.lost_frames for stream in streams) == 0
+
+
 def check_files(stage: Stage, pictures_sent: int, packets_sent: int) -> None:
     files = stage.of_type(FileClosed)
     assert sorted(file.name for file in files) == sorted(file.name for file in stage.of_type(FileCreated))

@@ -1,7 +1,8 @@
 """A second track of a kind while the first is live: does it succeed the first, or is it there beside it?
 
 Clients that change codec or device publish anew, and livekit-server tells of the new track up to 2 s before
-it tells that the old one ended. Until that is decided everything for the file waits in memory.
+it tells that the old one ended. Until that is decided everything for the file waits in memory:
+a kill in that time loses so much more.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ class IndividualRecorder:
         for old, newcomer, succeeds in handover.outcome():
             if succeeds:
                 self._displace(old, now_seconds)
-            self._join(newcomer, series if succeeds else self._free_series(newcomer.track))
+            self._join(newcomer, series if succeeds else self._series_beside(newcomer.track))
         for feed, frame in handover.frames():
             (feed.series or series).write(frame)
         for feed in handover.feeds:
@@ -205,6 +205,12 @@ class IndividualRecorder:
     def _free_series(self, track: RecordedTrack) -> FileSeries:
         """The user's first series without a track of this kind."""
         return next(series for index in count() if _is_free_for(track, series := self._series_at(track, index)))
+
+    def _series_beside(self, track: RecordedTrack) -> FileSeries:
+        """The same for a track whose frames waited. An open file has silence in the places of waiting sound."""
+        if track.kind is MediaKind.VIDEO:
+            return self._free_series(track)
+        return next(series for index in count() if (series := self._series_at(track, index)).is_idle)
 
     def _series_at(self, track: RecordedTrack, index: int) -> FileSeries:
         kind = track.kind if self._options.separate_tracks else None
