@@ -39,6 +39,14 @@ class Capture:
     """None: as the frames."""
     jitter_seconds: float = 0.0
     report_noise_seconds: float = 0.0
+    report_late_noise_seconds: float = 0.0
+    """The sender reads its wall clock up to so much too late for the time stamp, never too soon."""
+    report_stale_seconds: float = 0.0
+    """Reports may arrive up to so much later than the packets."""
+    has_reports: bool = True
+    reports_doubled: bool = False
+    first_delay_seconds: float = 0.0
+    """The packets of the first 50 ms wait for the connection so much longer."""
     pauses: list[tuple[float, float]] = field(default_factory=list)
     seed: int = 1
 
@@ -54,17 +62,20 @@ class Capture:
             true = self.start_seconds + n * self.interval_seconds
             if any(since <= true < until for since, until in self.pauses):
                 continue
-            arrived = max(arrived, true + self.delay_seconds + chance.random() * self.jitter_seconds)
+            first = self.first_delay_seconds if true - self.start_seconds < 0.05 else 0.0
+            arrived = max(arrived, true + first + self.delay_seconds + chance.random() * self.jitter_seconds)
             yield arrived, "frame", self.timestamp(true), true
-        reports = int(self.end_seconds / REPORT_INTERVAL_SECONDS)
+        reports = int(self.end_seconds / REPORT_INTERVAL_SECONDS) if self.has_reports else 0
         for n in range(1, reports):
             true = n * REPORT_INTERVAL_SECONDS
             if true <= self.start_seconds:
                 continue
-            noise = chance.uniform(-1, 1) * self.report_noise_seconds
+            noise = chance.uniform(-1, 1) * self.report_noise_seconds + chance.random() * self.report_late_noise_seconds
             least = self.delay_seconds if self.report_delay_seconds is None else self.report_delay_seconds
-            delay = least + chance.random() * self.jitter_seconds
-            yield true + delay, "report", self.timestamp(true), self.clock.ntp(true) + noise
+            delay = least + chance.random() * self.jitter_seconds + chance.random() * self.report_stale_seconds
+            for _ in range(2 if self.reports_doubled else 1):
+                yield true + delay, "report", self.timestamp(true), self.clock.ntp(true) + noise
+                delay += 0.001
 
 
 def play(*tracks: tuple[TrackTimeline, Capture]) -> list[list[tuple[float, float]]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from weakref import WeakValueDictionary
 
-from channel_recorder.timeline.track import Sender, TrackTimeline
+from channel_recorder.timeline.sender import Sender
+from channel_recorder.timeline.track import TrackTimeline
 
 
 class Timeline:

@@ -1,7 +1,7 @@
 """Where in the recording a frame belongs, by its RTP time stamp: the hot path of the timeline.
 
-    by arrival     no report yet: the first packets' arrival, the least delayed of them counts
-    by reports     RTP -> sender's clock (ReportLine) -> monotonic clock (SenderClock) -> recording time
+    by arrival     no report yet: the least delayed packets' arrival
+    by reports     RTP -> sender's clock (ReportLine) -> monotonic clock (Sender) -> recording time
 
 Whenever the line moves, the difference to what was said before becomes `_error`, which shrinks by a bounded
 share of the time that passes: corrections slew. Only time that is missing (a sender whose time stamps stood
@@ -11,24 +11,26 @@ still while it sent nothing) is jumped over, forward.
 from __future__ import annotations
 
 from math import inf
-from weakref import WeakSet
 
+from channel_recorder.timeline.arrivals import FIRST_BLOCK_SECONDS, Arrivals
 from channel_recorder.timeline.line import TICKS_WRAP, ReportLine
-from channel_recorder.timeline.sender_clock import SenderClock
+from channel_recorder.timeline.sender import GLIDE_PER_SECOND, Sender
 
-FORGET_PER_SECOND = 5e-4
-"""Before the first report: how fast the least delayed packet is forgotten, to follow drift."""
 SOUND_SLEW = 0.01
 """A 20-ms packet is placed at most 0.2 ms nearer or farther: players neither drop nor insert anything."""
 PICTURE_SLEW = 0.05
 """Nobody sees 33 ms become 31."""
+YOUNG_PICTURE_SLEW = 0.15
+YOUNG_SECONDS = 4.0
+"""The first pictures come late and find their place by the first report, 3 s on at most: quicker, then."""
 PICTURE_CLOCK_RATE_HZ = 90_000
 TIE_SECONDS = 1e-6
 """The least distance of two frames that would otherwise fall together."""
 JUMP_SECONDS = 0.2
 """A frame that belongs so much later goes there at once: time is missing, silence fills it."""
-STRAY_SECONDS = 0.03
-"""A report farther from its line (usual noise: 5 ms) is a fault or a new truth: the next one decides."""
+STRAY_SECONDS = 0.08
+"""A report farther from its line (usual noise: 5 ms, of sound on a busy machine 50) is a fault or a new truth:
+the next one decides."""
 FIRST_STRAY_SECONDS = 1.0
 """The same for a track's first report, against the arrival of its packets."""
 STRAYS_TOLERATED = 4
@@ -47,47 +49,24 @@ _BY_ARRIVAL = 1
 _FRESH = 2
 
 
-class Sender:
-    """The tracks of one sender and the clock they share."""
-
-    __slots__ = ("__weakref__", "clock", "tracks")
-
-    def __init__(self) -> None:
-        self.clock = SenderClock()
-        self.tracks: WeakSet[TrackTimeline] = WeakSet()
-
-    def forget(self) -> None:
-        """Another connection: its reports may follow another server's clock."""
-        self.clock = SenderClock()
-        for track in self.tracks:
-            track.restart()
-
-    def report(self, ntp_seconds: float, arrival_seconds: float) -> None:
-        self.clock.report(ntp_seconds, arrival_seconds)
-        for track in self.tracks:
-            track.aim()
-
-    def step(self, ntp_seconds: float) -> None:
-        """The sender's clock was set: instants get new names, no frame moves."""
-        self.clock.step(ntp_seconds)
-        for track in self.tracks:
-            track.rename_instants(ntp_seconds)
-
-
 class TrackTimeline:
     """Maps one track's time stamps. Made by `Timeline.track`."""
 
     __slots__ = (
         "__weakref__",
-        "_delay",
+        "_arrivals",
+        "_block_end",
         "_error",
+        "_excess",
         "_intercept",
         "_last_seconds",
         "_last_timestamp",
         "_late_first",
         "_late_least",
         "_late_since",
+        "_least_arrival",
         "_least_delay",
+        "_least_timestamp",
         "_line",
         "_nominal",
         "_origin",
@@ -97,24 +76,38 @@ class TrackTimeline:
         "_state",
         "_stray",
         "_strays",
+        "_zero",
+        "_zero_at",
+        "began_at_seconds",
+        "is_sound",
     )
 
     def __init__(self, clock_rate_hz: int, origin_seconds: float, sender: Sender) -> None:
         self._nominal = 1.0 / clock_rate_hz
-        self._slew_per_tick = (PICTURE_SLEW if clock_rate_hz == PICTURE_CLOCK_RATE_HZ else SOUND_SLEW) / clock_rate_hz
+        self.is_sound = clock_rate_hz != PICTURE_CLOCK_RATE_HZ
+        self._slew_per_tick = (SOUND_SLEW if self.is_sound else YOUNG_PICTURE_SLEW) / clock_rate_hz
         self._origin = origin_seconds
         self._line = ReportLine(clock_rate_hz)
         self._sender = sender
         self._last_seconds = 0.0
-        self._delay = 0.0
-        """From capture, as the reports tell it, to arrival: the least of late."""
-        self._least_delay = inf
+        self._arrivals = Arrivals()
+        self._excess = 0.0
+        """How much longer its packets are on their way than those of its fastest sibling."""
+        self.began_at_seconds = inf
         self.restart()
         sender.tracks.add(self)
 
     def restart(self) -> None:
         """The time stamps begin anew (another SSRC, another connection): recording time goes on."""
         self._line.clear()
+        self._arrivals.clear()
+        self._least_delay = inf
+        self._least_timestamp = 0
+        self._least_arrival = 0.0
+        self._block_end = inf
+        self._zero = 0.0
+        """Without reports: when, of the monotonic clock, the time stamps' zero was, as its packets came."""
+        self._zero_at = 0.0
         self._state = _FRESH
         self._seconds_per_tick = self._nominal
         self._intercept = 0.0
@@ -131,8 +124,8 @@ class TrackTimeline:
 
         Greater time stamps get greater times; one that is not greater than the last gets the last time.
         """
-        if self._state:
-            self._follow_arrival(timestamp, arrival_seconds)
+        if self._state == _FRESH:
+            self._begin(timestamp, arrival_seconds)
         ticks = timestamp - self._last_timestamp
         if ticks <= 0:
             return self._located_behind(timestamp, arrival_seconds)
@@ -147,9 +140,12 @@ class TrackTimeline:
                 error = 0.0
             self._error = error
         seconds = timestamp * self._seconds_per_tick + self._intercept + error
-        delay = arrival_seconds - self._origin - seconds
+        delay = arrival_seconds - timestamp * self._nominal
         if delay < self._least_delay:
             self._least_delay = delay
+            self._least_timestamp = timestamp
+            self._least_arrival = arrival_seconds
+        delay = arrival_seconds - self._origin - seconds
         if delay > LATE_SECONDS or delay < -EARLY_SECONDS:
             seconds = self._doubt(timestamp, arrival_seconds, seconds)
         elif self._late_since:
@@ -158,6 +154,8 @@ class TrackTimeline:
             seconds = self._last_seconds + TIE_SECONDS
         self._last_timestamp = timestamp
         self._last_seconds = seconds
+        if arrival_seconds >= self._block_end:
+            self._end_block(arrival_seconds)
         return seconds
 
     def report(self, timestamp: int, ntp_seconds: float, arrival_seconds: float) -> None:
@@ -168,7 +166,7 @@ class TrackTimeline:
         if ntp_seconds <= 0.0:
             return  # RFC 3550 section 6.4.1: a sender without a wall clock says 0
         timestamp = self._unwrapped(timestamp)
-        stray = self._stray_seconds(timestamp, ntp_seconds, arrival_seconds)
+        stray = self._stray_seconds(timestamp, ntp_seconds)
         if stray is None:
             if not self._line or ntp_seconds > self._line.newest[1]:
                 self._accept(timestamp, ntp_seconds, arrival_seconds)
@@ -177,16 +175,41 @@ class TrackTimeline:
 
     # For the sender
 
+    @property
+    def has_begun(self) -> bool:
+        return self._state != _FRESH
+
+    def is_young(self, now_seconds: float) -> bool:
+        return now_seconds - self.began_at_seconds < YOUNG_SECONDS
+
+    def base_seconds(self) -> float:
+        """Where the last frame belongs, whatever is still being slewed away."""
+        return self._last_timestamp * self._seconds_per_tick + self._intercept
+
+    def lag_seconds(self) -> float | None:
+        """From the sender's clock to the arrival of its least delayed packets; None while that is not known."""
+        if not self._line or not self._arrivals:
+            return None
+        lag = self._arrivals.lag_seconds(self._line.seconds_per_tick, self._line.intercept)
+        if self._sender.offset_seconds is not None:
+            self._excess = max(lag - self._sender.offset_seconds, 0.0)
+        return lag
+
     def aim(self) -> None:
         """The line or the clock moved. What was said stays said; the difference is slewed away."""
-        offset = self._sender.clock.offset_seconds
-        if not self._line or offset is None:
+        if self._state == _FRESH:
             return
-        self._seconds_per_tick = self._line.seconds_per_tick
-        self._intercept = self._line.intercept + offset - self._origin
-        if self._state != _FRESH:
+        sender = self._sender
+        if self._line and sender.offset_seconds is not None:
             self._state = _BY_REPORTS
-            self._continue_from_last()
+            self._seconds_per_tick = self._line.seconds_per_tick
+            zero = self._line.intercept + sender.offset_seconds
+        else:
+            self._seconds_per_tick = self._nominal
+            zero = self._zero - self._excess
+        self._intercept = zero + sender.held_seconds - self._origin
+        error = self._last_seconds - self.base_seconds()
+        self._error = error if error > -JUMP_SECONDS else 0.0
 
     def rename_instants(self, ntp_seconds: float) -> None:
         if self._line:
@@ -202,17 +225,18 @@ class TrackTimeline:
         last = int(self._last_timestamp)
         return last + (timestamp - last + TICKS_WRAP // 2) % TICKS_WRAP - TICKS_WRAP // 2
 
-    def _stray_seconds(self, timestamp: int, ntp_seconds: float, arrival_seconds: float) -> float | None:
+    def _stray_seconds(self, timestamp: int, ntp_seconds: float) -> float | None:
         """How far a report is from what the earlier ones, or the packets, let expect; None: near enough."""
         if self._line:
             stray = ntp_seconds - self._line.ntp_seconds(timestamp)
             return stray if abs(stray) > STRAY_SECONDS else None
         if self._state == _FRESH:
             return None
-        offset = self._sender.clock.offset_seconds
-        offset = arrival_seconds - ntp_seconds if offset is None else offset
+        offset = self._sender.offset_seconds
+        if offset is None:
+            return None
         by_packets = timestamp * self._seconds_per_tick + self._intercept + self._error
-        stray = ntp_seconds + offset - self._origin - by_packets
+        stray = ntp_seconds + offset + self._sender.held_seconds - self._origin - by_packets
         return stray if abs(stray) > FIRST_STRAY_SECONDS else None
 
     def _is_confirmed(self, stray: float) -> bool:
@@ -222,14 +246,25 @@ class TrackTimeline:
 
     def _believe(self, stray: float, timestamp: int, ntp_seconds: float, arrival_seconds: float) -> None:
         """What strayed is the truth now: the sender's clock was set, or the time stamps moved against it."""
-        offset = self._sender.clock.offset_seconds
-        if not self._line and offset is not None:
+        if not self._line:
             self._part_from_sender()
-        elif offset is not None and abs(arrival_seconds - ntp_seconds - offset + stray) < abs(stray) / 2:
-            self._sender.step(stray)
-        else:
+        elif self._has_moved_by(stray):
             self._line.clear()
+            self._arrivals.keep_newest()
+            self._line.add(timestamp, ntp_seconds)
+            self._sender.follow(arrival_seconds)
+        else:
+            self._sender.step(stray)
         self._accept(timestamp, ntp_seconds, arrival_seconds)
+
+    def _has_moved_by(self, seconds: float) -> bool:
+        """Packets of late come so much later for their time stamps: it's those that moved, not the sender's clock."""
+        line, arrivals = self._line, self._arrivals
+        if not arrivals:
+            return True
+        usual = arrivals.lag_seconds(line.seconds_per_tick, line.intercept)
+        newest = arrivals.newest_lag_seconds(line.seconds_per_tick, line.intercept)
+        return abs(newest - usual - seconds) < abs(seconds) / 2
 
     def _part_from_sender(self) -> None:
         """Its reports contradict those of its siblings: it has a clock of its own."""
@@ -241,43 +276,43 @@ class TrackTimeline:
         self._stray = None
         self._strays = 0
         self._line.add(timestamp, ntp_seconds)
-        self._sender.report(ntp_seconds, arrival_seconds)
-        if self._least_delay < inf:
-            self._delay = max(self._least_delay, 0.0)
-            self._least_delay = inf
+        self._sender.follow(arrival_seconds, self)
 
     # Packets
 
-    def _follow_arrival(self, timestamp: int, arrival_seconds: float) -> None:
-        """No report yet: the least delayed packet tells when the time stamps' zero was."""
-        if self._state == _FRESH:
-            self._begin(timestamp, arrival_seconds)
-            return
-        zero = arrival_seconds - self._origin - self._delay - timestamp * self._seconds_per_tick
-        forget = max(timestamp - self._last_timestamp, 0) * self._nominal * FORGET_PER_SECOND
-        moved = min(zero - self._intercept, forget)
-        self._intercept += moved
-        self._error -= moved
+    def _end_block(self, arrival_seconds: float) -> None:
+        """The least delayed packet of the last second is known."""
+        length = self._arrivals.add(self._least_timestamp, self._least_arrival)
+        self._block_end = arrival_seconds + length
+        self._least_delay = inf
+        is_young = self.is_young(arrival_seconds)
+        if not is_young and not self.is_sound:
+            self._slew_per_tick = PICTURE_SLEW * self._nominal
+        reach = inf if is_young else GLIDE_PER_SECOND * max(arrival_seconds - self._zero_at, 0.0)
+        error = self._arrivals.lag_seconds(self._nominal, 0.0) - self._zero
+        self._zero += min(max(error, -reach), reach)
+        self._zero_at = arrival_seconds
+        self._sender.follow(arrival_seconds)
 
     def _begin(self, timestamp: int, arrival_seconds: float) -> None:
-        if self._line and self._sender.clock.offset_seconds is not None:
+        self.began_at_seconds = min(self.began_at_seconds, arrival_seconds)
+        if self._line:
             self._line.unwrap_near(timestamp)
-            self._state = _BY_REPORTS
-            self.aim()
-        else:
-            self._by_arrival(timestamp, arrival_seconds)
+            self._sender.learn(arrival_seconds - self._line.ntp_seconds(timestamp))
         self._last_timestamp = timestamp - 1
-        self._error = max(self._last_seconds - timestamp * self._seconds_per_tick - self._intercept, 0.0)
+        self._count_from(timestamp, arrival_seconds)
+        before = self._last_seconds
+        self._error = max(before - self.base_seconds(), 0.0)
 
-    def _by_arrival(self, timestamp: int, arrival_seconds: float) -> None:
+    def _count_from(self, timestamp: int, arrival_seconds: float) -> None:
+        """The first packet: what it is too late is guessed to be what the sender is recorded late."""
+        self._arrivals.clear()
+        self._least_delay = inf
+        self._block_end = arrival_seconds + FIRST_BLOCK_SECONDS
         self._state = _BY_ARRIVAL
-        self._line.clear()
-        self._seconds_per_tick = self._nominal
-        self._intercept = arrival_seconds - self._origin - self._delay - timestamp * self._nominal
-
-    def _continue_from_last(self) -> None:
-        error = self._last_seconds - self._last_timestamp * self._seconds_per_tick - self._intercept
-        self._error = error if error > -JUMP_SECONDS else 0.0
+        self._zero = arrival_seconds - timestamp * self._nominal - self._sender.held_seconds
+        self._zero_at = arrival_seconds
+        self.aim()
 
     def _located_behind(self, timestamp: int, arrival_seconds: float) -> float:
         """A time stamp not above the last: doubled, out of order, or the time stamps jumped back."""
@@ -309,9 +344,9 @@ class TrackTimeline:
 
     def _begin_again(self, timestamp: int, arrival_seconds: float) -> float:
         """By arrival until the next report, never back behind what was said."""
-        self._by_arrival(timestamp, arrival_seconds)
+        self._line.clear()
+        self._count_from(timestamp, arrival_seconds)
         target = timestamp * self._seconds_per_tick + self._intercept
         self._error = max(self._last_seconds + TIE_SECONDS - target, 0.0)
-        self._least_delay = inf
         self._late_since = 0.0
         return target + self._error
