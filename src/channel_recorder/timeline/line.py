@@ -11,9 +11,10 @@ from statistics import median
 
 WINDOW_REPORTS = 100
 """5 minutes at one report in 3 s (livekit-server)."""
-SHORT_WINDOW_SECONDS = 10.0
-"""While the slope is taken for nominal: 300 ppm move the line by 3 ms in this time."""
-LONG_WINDOW_SECONDS = 30.0
+UNKNOWN_DRIFT = 5e-4
+"""While the slope is taken for nominal an older report binds so much less, in seconds per second of its age."""
+KNOWN_DRIFT = 1e-4
+"""The same for a measured slope: what noise may have feigned."""
 MIN_SLOPE_SPAN_SECONDS = 60.0
 """Below this the noise of reports says more about the slope than the drift does."""
 MAX_DRIFT = 1e-3
@@ -69,11 +70,11 @@ class ReportLine:
         newest_timestamp, newest_ntp = self._points[-1]
         ages = [(newest_timestamp - timestamp) * self._nominal for timestamp, _ in self._points]
         late = [ntp - newest_ntp + age for (_, ntp), age in zip(self._points, ages, strict=True)]
-        drift, window = 0.0, SHORT_WINDOW_SECONDS
+        drift, doubt = 0.0, UNKNOWN_DRIFT
         if ages[0] >= MIN_SLOPE_SPAN_SECONDS:
-            drift, window = _drift(ages, late), LONG_WINDOW_SECONDS
+            drift, doubt = _drift(ages, late), KNOWN_DRIFT
         self.seconds_per_tick = (1.0 + drift) * self._nominal
-        least = min(error + drift * age for error, age in zip(late, ages, strict=True) if age <= window)
+        least = min(error + (drift + doubt) * age for error, age in zip(late, ages, strict=True))
         self.intercept = newest_ntp + least - self.seconds_per_tick * newest_timestamp
 
 
@@ -82,7 +83,9 @@ def _drift(ages: list[float], late: list[float]) -> float:
     third = len(ages) // 3
     old = min(range(third), key=late.__getitem__)
     new = min(range(len(ages) - third, len(ages)), key=late.__getitem__)
-    noise = max(median(late[:third]) - late[old], median(late[-third:]) - late[new])
-    rise = late[new] - late[old]
-    sure = max(abs(rise) - noise, 0.0) / (ages[old] - ages[new])
-    return min(sure, MAX_DRIFT) * (1.0 if rise > 0 else -1.0)
+    span = ages[old] - ages[new]
+    rise = (late[new] - late[old]) / span
+    level = [error + rise * age for error, age in zip(late, ages, strict=True)]
+    noise = max(median(part) - min(part) for part in (level[:third], level[-third:])) / span
+    sure = min(max(abs(rise) - noise, 0.0), MAX_DRIFT)
+    return sure if rise > 0 else -sure
