@@ -20,7 +20,7 @@ SOUND_SLEW = 0.01
 """A 20-ms packet is placed at most 0.2 ms nearer or farther: players neither drop nor insert anything."""
 PICTURE_SLEW = 0.05
 """Nobody sees 33 ms become 31."""
-YOUNG_PICTURE_SLEW = 0.15
+YOUNG_PICTURE_SLEW = 0.10
 YOUNG_SECONDS = 4.0
 """The first pictures come late and find their place by the first report, 3 s on at most: quicker, then."""
 PICTURE_CLOCK_RATE_HZ = 90_000
@@ -288,11 +288,15 @@ class TrackTimeline:
         is_young = self.is_young(arrival_seconds)
         if not is_young and not self.is_sound:
             self._slew_per_tick = PICTURE_SLEW * self._nominal
-        reach = inf if is_young else GLIDE_PER_SECOND * max(arrival_seconds - self._zero_at, 0.0)
+        if self._state == _BY_ARRIVAL:
+            self._follow_arrivals(arrival_seconds, is_young)
+        self._sender.follow(arrival_seconds)
+
+    def _follow_arrivals(self, now_seconds: float, is_young: bool) -> None:
+        reach = inf if is_young else GLIDE_PER_SECOND * max(now_seconds - self._zero_at, 0.0)
         error = self._arrivals.lag_seconds(self._nominal, 0.0) - self._zero
         self._zero += min(max(error, -reach), reach)
-        self._zero_at = arrival_seconds
-        self._sender.follow(arrival_seconds)
+        self._zero_at = now_seconds
 
     def _begin(self, timestamp: int, arrival_seconds: float) -> None:
         self.began_at_seconds = min(self.began_at_seconds, arrival_seconds)
