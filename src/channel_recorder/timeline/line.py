@@ -42,6 +42,9 @@ class ReportLine:
         """The last report: time stamp and NTP seconds."""
         return self._points[-1]
 
+    def __len__(self) -> int:
+        return len(self._points)
+
     def ntp_seconds(self, timestamp: int) -> float:
         return self.seconds_per_tick * timestamp + self.intercept
 

@@ -20,6 +20,10 @@ GLIDE_PER_SECOND = 1e-3
 """The offset moves no faster, and all tracks of a sender with it, in step: drift, and ways that got longer."""
 STEP_SECONDS = 1.0
 """Farther off, the offset was wrong altogether."""
+DOUBT_SECONDS = 0.015
+"""So much late the only report of sound is taken for, if packets say so too."""
+DOUBT_REPORTS = 3
+"""The least late of more reports than that is believed as it is."""
 HELD_EARLY_SECONDS = 0.01
 HELD_LATE_SECONDS = 0.04
 """What a sender may be off against other senders for good, for the sake of its sound. More is shed, gliding."""
@@ -67,6 +71,8 @@ class Sender:
         self._is_settled = self._is_settled or not all(track.is_young(now_seconds) for track in self.tracks)
         at_once = not self._is_settled or sound is reported
         before = sound.base_seconds() if sound is not None else 0.0
+        if sound is not None and at_once:
+            self._doubt(sound)
         self._find_offset(inf if at_once else GLIDE_PER_SECOND * elapsed)
         if sound is not None and at_once:
             self._hold(sound, before)
@@ -76,6 +82,15 @@ class Sender:
     def _first_sound(self) -> TrackTimeline | None:
         sounds = [track for track in self.tracks if track.is_sound and track.has_begun]
         return min(sounds, key=lambda track: track.began_at_seconds, default=None)
+
+    def _doubt(self, sound: TrackTimeline) -> None:
+        """Its few reports may be late all; not by more than would put pictures and sound in step by arrival."""
+        sound.doubt_seconds = 0.0
+        lags = [lag for track in self.tracks if not track.is_sound and (lag := track.lag_seconds()) is not None]
+        lag = sound.lag_seconds()
+        if lags and lag is not None:
+            doubt = DOUBT_SECONDS * max(1.0 - (sound.reports - 1) / DOUBT_REPORTS, 0.0)
+            sound.doubt_seconds = min(doubt, max(min(lags) - lag, 0.0))
 
     def _hold(self, sound: TrackTimeline, before_seconds: float) -> None:
         sound.aim()

@@ -79,6 +79,7 @@ class TrackTimeline:
         "_zero",
         "_zero_at",
         "began_at_seconds",
+        "doubt_seconds",
         "is_sound",
     )
 
@@ -94,6 +95,8 @@ class TrackTimeline:
         self._excess = 0.0
         """How much longer its packets are on their way than those of its fastest sibling."""
         self.began_at_seconds = inf
+        self.doubt_seconds = 0.0
+        """How much later than true its reports are taken for, by the sender."""
         self.restart()
         sender.tracks.add(self)
 
@@ -101,6 +104,7 @@ class TrackTimeline:
         """The time stamps begin anew (another SSRC, another connection): recording time goes on."""
         self._line.clear()
         self._arrivals.clear()
+        self.doubt_seconds = 0.0
         self._least_delay = inf
         self._least_timestamp = 0
         self._least_arrival = 0.0
@@ -179,6 +183,11 @@ class TrackTimeline:
     def has_begun(self) -> bool:
         return self._state != _FRESH
 
+    @property
+    def reports(self) -> int:
+        """How many tell its line."""
+        return len(self._line)
+
     def is_young(self, now_seconds: float) -> bool:
         return now_seconds - self.began_at_seconds < YOUNG_SECONDS
 
@@ -190,7 +199,8 @@ class TrackTimeline:
         """From the sender's clock to the arrival of its least delayed packets; None while that is not known."""
         if not self._line or not self._arrivals:
             return None
-        lag = self._arrivals.lag_seconds(self._line.seconds_per_tick, self._line.intercept)
+        line = self._line
+        lag = self._arrivals.lag_seconds(line.seconds_per_tick, line.intercept - self.doubt_seconds)
         if self._sender.offset_seconds is not None:
             self._excess = max(lag - self._sender.offset_seconds, 0.0)
         return lag
@@ -203,7 +213,7 @@ class TrackTimeline:
         if self._line and sender.offset_seconds is not None:
             self._state = _BY_REPORTS
             self._seconds_per_tick = self._line.seconds_per_tick
-            zero = self._line.intercept + sender.offset_seconds
+            zero = self._line.intercept - self.doubt_seconds + sender.offset_seconds
         else:
             self._seconds_per_tick = self._nominal
             zero = self._zero - self._excess
