@@ -426,7 +426,7 @@ def test_the_first_packets_come_late_and_pictures_are_put_to_the_sound_soon():
     assert _greatest_move(sound) < 0.002
 
 
-def test_a_sender_that_was_placed_far_too_late_moves_as_a_whole():
+def test_a_sender_whose_first_sound_came_far_too_late_stays_so_with_its_pictures():
     clock = Clock()
     sound, picture = _play_user(
         Timeline(0.0),
@@ -434,7 +434,7 @@ def test_a_sender_that_was_placed_far_too_late_moves_as_a_whole():
         _camera(clock, jitter_seconds=0.001, end_seconds=90.0),
     )
     assert offset_at(sound, since=0.0)[1] == pytest.approx(0.19, abs=0.01)
-    assert offset_at(sound, since=80.0)[1] == pytest.approx(0.08, abs=0.01)
+    assert _greatest_move(sound) < 0.005, "written sound can't follow"
     assert out_of_step(sound, picture, since=13.0) < 0.010
 
 

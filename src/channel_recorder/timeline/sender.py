@@ -26,15 +26,18 @@ DOUBT_REPORTS = 3
 """The least late of more reports than that is believed as it is."""
 HELD_EARLY_SECONDS = 0.01
 HELD_LATE_SECONDS = 0.04
-"""What a sender may be off against other senders for good, for the sake of its sound. More is shed, gliding."""
+"""What a sender may be off against other senders for good, for the sake of its sound, beyond what its
+first sound was late. More is shed, gliding: drift adds up."""
 HELD_LIMIT_SECONDS = 0.2
+"""What its first packet of sound was late is kept up to this: written sound follows a glide in jumps of a packet
+only, pictures at once, so shedding it put them 40 ms apart."""
 SHED_PER_SECOND = 2e-3
 
 
 class Sender:
     """`monotonic = ntp + offset_seconds`, and `held_seconds` later it is recorded."""
 
-    __slots__ = ("__weakref__", "_is_settled", "_seen_at", "held_seconds", "offset_seconds", "tracks")
+    __slots__ = ("__weakref__", "_is_settled", "_late_limit", "_seen_at", "held_seconds", "offset_seconds", "tracks")
 
     def __init__(self) -> None:
         self.tracks: WeakSet[TrackTimeline] = WeakSet()
@@ -43,6 +46,7 @@ class Sender:
         self.held_seconds = 0.0
         self._seen_at = 0.0
         self._is_settled = False
+        self._late_limit = HELD_LATE_SECONDS
 
     def forget(self) -> None:
         """Another connection: its reports may follow another server's clock."""
@@ -109,7 +113,9 @@ class Sender:
 
     def _shed(self, reach: float) -> None:
         held = self.held_seconds
-        if held > HELD_LATE_SECONDS:
-            self.held_seconds = max(held - reach, HELD_LATE_SECONDS)
+        if not self._is_settled:
+            self._late_limit = max(held, 0.0) + HELD_LATE_SECONDS
+        elif held > self._late_limit:
+            self.held_seconds = max(held - reach, self._late_limit)
         elif held < -HELD_EARLY_SECONDS:
             self.held_seconds = min(held + reach, -HELD_EARLY_SECONDS)
