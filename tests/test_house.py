@@ -8,7 +8,7 @@ import channel_recorder
 ROOT = Path(channel_recorder.__file__).parent
 VOCABULARY = {"model", "events", "errors", "config", "clock", "handler"}
 LEAVES = {"codecs", "protocol", "timeline", "storage"}
-FACES = {"engine", "aio", "cli", "__main__", "__init__"}
+FACES = {"engine", "aio", "cli", "service", "__main__", "__init__"}
 ALLOWED = {
     "codecs": VOCABULARY,
     "protocol": VOCABULARY,
@@ -18,6 +18,8 @@ ALLOWED = {
     "rtc": VOCABULARY | {"codecs"},
     "media": VOCABULARY | LEAVES,
     "recording": VOCABULARY | LEAVES | {"media"},
+    "sfu": VOCABULARY | {"codecs", "protocol", "rtc"},
+    "service": VOCABULARY | {"protocol", "storage", "aio", "arguments"},
 }
 
 

@@ -1,4 +1,4 @@
-"""What negotiation tells the receive path about one media section: the seam between `peer` and `receive`."""
+"""What negotiation tells the media path about one media section: the seam between `peer`, `serve` and the packets."""
 
 from __future__ import annotations
 
@@ -41,6 +41,22 @@ class MediaDescription:
     rtx_ssrc: int | None = None
     header_extensions: Mapping[int, str] = field(default_factory=dict[int, str])
     """Extension id to URI (RFC 8285), as answered."""
+    rids: tuple[str, ...] = ()
+    """Simulcast streams (RFC 8853) in the order of the offer, paused ones too; their SSRCs show with their packets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendDescription:
+    """One sending m-line, after offer and answer agreed on it."""
+
+    mid: str
+    kind: MediaKind
+    payload_types: tuple[PayloadType, ...]
+    """What the far side takes, retransmissions included."""
+    ssrc: int
+    rtx_ssrc: int | None = None
+    """None where RTX was not agreed on."""
+    header_extensions: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 class TrackListener(Protocol):
