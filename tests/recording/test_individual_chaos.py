@@ -6,7 +6,7 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from channel_recorder.model import Codec, MediaKind, Source
@@ -62,6 +62,8 @@ def test_chaos(
     st.floats(0.02, 0.25),
     st.floats(3.0, 7.0),
 )
+@example(cameras=[(Codec.VP8, 0.0, 1.0), (Codec.VP9, 0.0, 0.0)], microphones=[2.0, 0.0], delay=0.25, end=3.0)
+@example(cameras=[(Codec.VP8, 0.0, 0.0), (Codec.VP8, 0.0, 0.0)], microphones=[4.875, 3.0], delay=0.25, end=3.0)
 def test_whenever_the_end_of_a_track_is_told_everything_is_recorded_once(
     cameras: list[tuple[Codec, float, float]], microphones: list[float], delay: float, end: float
 ) -> None:

@@ -82,6 +82,10 @@ class Handover:
     def has_newcomer(self, kind: MediaKind) -> bool:
         return kind in self._newcomers
 
+    def began_seconds(self, kind: MediaKind) -> float:
+        """Recording time of the newcomer's first frame."""
+        return self._began[kind].time_seconds
+
     def is_decided(self, now_seconds: float) -> bool:
         if self._bytes > HANDOVER_LIMIT_BYTES:
             return True

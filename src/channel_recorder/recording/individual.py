@@ -177,7 +177,7 @@ class IndividualRecorder:
             return
         for old, newcomer, succeeds in handover.outcome():
             if succeeds:
-                self._displace(old, now_seconds)
+                self._displace(old, handover.began_seconds(old.track.kind))
             self._join(newcomer, series if succeeds else self._series_beside(newcomer.track))
         for feed, frame in handover.frames():
             (feed.series or series).write(frame)
@@ -188,11 +188,11 @@ class IndividualRecorder:
             elif feed.series is series:
                 feed.pass_on = _writer(series, feed.track.kind)
 
-    def _displace(self, old: Feed, now_seconds: float) -> None:
+    def _displace(self, old: Feed, since_seconds: float) -> None:
         """Nothing more is expected of a track that was succeeded. If it goes on after all, it has its own file."""
 
         def goes_on(frame: EncodedFrame) -> None:
-            if frame.time_seconds >= now_seconds:
+            if frame.time_seconds >= since_seconds:
                 self._join(old, self._free_series(old.track))
                 old.write(frame)
 

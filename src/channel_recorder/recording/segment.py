@@ -46,9 +46,10 @@ class Segment:
         self._close_output(at_seconds)
         self._report(at_seconds)
 
-    def cut(self, at_seconds: float) -> None:
-        """Close where the sound ends, because it goes on in the next file. Raises `StorageError`."""
+    def cut(self, at_seconds: float, sound_until_seconds: float) -> None:
+        """Close where the next file goes on: its sound begins at `sound_until_seconds`. Raises `StorageError`."""
         if self.sound is not None:
+            self.sound.fill_to(sound_until_seconds)
             self.sound.flush()
         self._close_output(at_seconds)
         self._report(at_seconds)

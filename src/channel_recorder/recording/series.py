@@ -243,7 +243,7 @@ class FileSeries:
             return
         self._segment = segment
         try:
-            old.cut(cut)
+            old.cut(cut, zero)
         except StorageError as error:
             self._report_failure(old, error, cut)
         for frame in (*held, key_frame):
