@@ -97,6 +97,15 @@ class Participant:
     """By track sid."""
 
 
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server as signalling names it: URLs that share one credential."""
+
+    urls: tuple[str, ...]
+    username: str = ""
+    credential: str = field(default="", repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """A participant under the number the classic API and the file names use."""

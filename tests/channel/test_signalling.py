@@ -13,7 +13,6 @@ from livekit.protocol import rtc as pb
 from channel_recorder.channel.offer_gate import PATIENCE_SECONDS
 from channel_recorder.channel.signal_events import (
     CandidateReceived,
-    IceServer,
     IceServersReceived,
     OfferReceived,
     SubscriptionFailed,
@@ -34,7 +33,7 @@ from channel_recorder.events import (
     TrackPublished,
     TrackUpdated,
 )
-from channel_recorder.model import ConnectionQuality
+from channel_recorder.model import ConnectionQuality, IceServer
 from tests.channel.server_side import (
     OWN_IDENTITY,
     OWN_SID,

@@ -472,15 +472,6 @@ def test_users_do_not_mix(stage: Stage) -> None:
     assert audio is not None and audio.packets == sound(1.0, 400.0)
 
 
-def test_blank_pictures_of_a_muted_camera_are_left_out(stage: Stage) -> None:
-    camera = stage.track(Source.CAMERA)
-    stage.send_pictures(camera, Codec.VP8, pictures(Codec.VP8, 25), 0.0)
-    stage.send_pictures(camera, Codec.VP8, [Picture(b"\x10\x02\x00\x9d\x01\x2a\x08\x00\x08\x00", True, 8, 8)], 1.0)
-    stage.finish(2.0)
-    video = read(stage.path("7_00000000.webm")).video
-    assert video is not None and len(video.packets) == 25
-
-
 def test_key_frame_that_is_none_harms_nothing(stage: Stage) -> None:
     camera, microphone = stage.track(Source.CAMERA, sid="TR_camera"), stage.track(Source.MICROPHONE)
     stage.send_sound(microphone, sound(1.0), 0.0)

@@ -5,15 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from channel_recorder.events import ChannelEvent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IceServer:
-    """A STUN or TURN server to find candidates with."""
-
-    urls: tuple[str, ...]
-    username: str = ""
-    credential: str = field(default="", repr=False)
+from channel_recorder.model import IceServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ from typing import cast
 from livekit.protocol import models
 from livekit.protocol import rtc as pb
 
-from channel_recorder.channel.signal_events import CandidateReceived, IceServer, IceServersReceived
+from channel_recorder.channel.signal_events import CandidateReceived, IceServersReceived
 from channel_recorder.events import Disconnected, Joined, RoomUpdated
+from channel_recorder.model import IceServer
 from channel_recorder.protocol.messages import leave_reason_from, leave_reason_name
 
 

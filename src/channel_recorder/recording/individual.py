@@ -12,7 +12,7 @@ from channel_recorder.model import EncodedFrame, MediaKind, User
 from channel_recorder.recording.contract import FileEvent, RecordedTrack, TrackSink
 from channel_recorder.recording.handover import Feed, Handover, discard
 from channel_recorder.recording.opening import NameFile, SeriesPolicy
-from channel_recorder.recording.series import FileSeries, is_blank
+from channel_recorder.recording.series import FileSeries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +148,7 @@ class IndividualRecorder:
         series = self._series_at(feed.track, 0)
         if _is_free_for(feed.track, series):
             self._join(feed, series)
-        elif feed.track.kind is MediaKind.VIDEO and (not frame.key_frame or is_blank(frame)):
+        elif feed.track.kind is MediaKind.VIDEO and not frame.key_frame:
             if feed.may_ask_for_key_frame(frame.time_seconds):
                 self._key_frame_wanted(feed.track.sid)
             return

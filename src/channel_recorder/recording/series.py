@@ -31,8 +31,6 @@ RETRY_SECONDS = 10.0
 HELD_FRAMES_LIMIT = 3000
 """A minute of sound, which is all that is held beside an open file. What is older is given up and counted."""
 KEY_FRAME_RETRY_SECONDS = 1.0
-BLANK_SIDE_PIXELS = 16
-"""livekit-server ends a muted or closed video with blank key frames of 8x8 (VP8) or 2x2 (H.264)."""
 CUT_BACK_SECONDS = SOUND_HOLD_SECONDS + 0.2
 """A next file begins so much before its first picture at most: where the sound of the old file ends."""
 
@@ -97,8 +95,6 @@ class FileSeries:
 
     def write_video(self, frame: EncodedFrame) -> None:
         """Hot path."""
-        if frame.key_frame and is_blank(frame):
-            return
         segment = self._segment
         if segment is None or self._held or segment.pictures is None or segment.pictures.codec is not frame.codec:
             self._begin_with_video(frame)
@@ -296,8 +292,3 @@ class FileSeries:
         if track is not None and now_seconds >= self._key_frame_asked_at + KEY_FRAME_RETRY_SECONDS:
             self._key_frame_asked_at = now_seconds
             self._policy.key_frame_wanted(track.sid)
-
-
-def is_blank(key_frame: EncodedFrame) -> bool:
-    """What a server sends in place of a muted or closed camera."""
-    return 0 < key_frame.width <= BLANK_SIDE_PIXELS and key_frame.height <= BLANK_SIDE_PIXELS

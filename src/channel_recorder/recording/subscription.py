@@ -48,24 +48,3 @@ class Subscription:
 
     def with_video_members(self, members: Iterable[Member]) -> Self:
         return replace(self, video_members=frozenset(members))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionChange:
-    """Track sids, in the order the tracks were given."""
-
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-
-
-def changes(before: Subscription, after: Subscription, tracks: Iterable[tuple[User, Track]]) -> SubscriptionChange:
-    """What a new subscription begins and ends to record of the tracks that are there."""
-    added: list[str] = []
-    removed: list[str] = []
-    for user, track in tracks:
-        was, becomes = before.wanted(user, track), after.wanted(user, track)
-        if becomes and not was:
-            added.append(track.sid)
-        elif was and not becomes:
-            removed.append(track.sid)
-    return SubscriptionChange(added=tuple(added), removed=tuple(removed))

@@ -21,12 +21,11 @@ from channel_recorder.channel.signal_messages import VideoLayer
 from channel_recorder.config import RecordingConfig
 from channel_recorder.errors import ProtocolError, StateError
 from channel_recorder.events import Disconnected, LeaveReason
-from channel_recorder.model import Codec
+from channel_recorder.model import Codec, IceServer
 from channel_recorder.recording.recording import Recording
 from channel_recorder.rtc.description import MediaDescription, TrackListener
 from channel_recorder.rtc.peer.connection import SubscriberPeer
 from channel_recorder.rtc.peer.contract import PeerState
-from channel_recorder.rtc.peer.servers import IceServer
 
 logger = logging.getLogger(__name__)
 
@@ -121,10 +120,7 @@ class Attempt:
             case CandidateReceived():
                 self._media_peer().add_remote_candidate(event.candidate, event.mid, event.m_line_index)
             case IceServersReceived(servers=servers):
-                self._ice_servers = tuple(
-                    IceServer(urls=server.urls, username=server.username, credential=server.credential)
-                    for server in servers
-                )
+                self._ice_servers = servers
             case TokenRefreshed(token=token):
                 self.refreshed_token = token
             case SubscriptionFailed(track_sid=sid, reason=reason):

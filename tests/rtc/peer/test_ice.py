@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_recorder.errors import MalformedError
+from channel_recorder.model import IceServer
 from channel_recorder.rtc.peer import ice as ice_module
 from channel_recorder.rtc.peer.ice import IceHandlers, IceTransport, parse_candidate
-from channel_recorder.rtc.peer.servers import IceServer
 from channel_recorder.rtc.peer.sockets import bind_udp
 from tests.rtc.peer.network import Address, LiteAgent, StunServer, TurnServer, remote_transport
 

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_recorder.errors import MalformedError
-from channel_recorder.rtc.peer.servers import IceServer, ServerAddress, parse_server_url, usable_servers
+from channel_recorder.model import IceServer
+from channel_recorder.rtc.peer.servers import ServerAddress, parse_server_url, usable_servers
 
 
 @pytest.mark.parametrize(

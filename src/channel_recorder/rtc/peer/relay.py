@@ -16,7 +16,8 @@ from aioice.turn import (
     TurnClientUdpProtocol,
 )
 
-from channel_recorder.rtc.peer.servers import IceServer, ServerAddress
+from channel_recorder.model import IceServer
+from channel_recorder.rtc.peer.servers import ServerAddress
 
 _DELETE_SECONDS = 1.0
 """A server that does not answer must not hold up the end of a recording; it forgets the allocation by itself."""

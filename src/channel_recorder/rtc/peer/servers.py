@@ -7,23 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from channel_recorder.errors import MalformedError
+from channel_recorder.model import IceServer
 
 _URL = re.compile(
     r"(?P<scheme>stuns?|turns?):(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
     r"(?:\?transport=(?P<transport>[a-z]+))?"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class IceServer:
-    """What the far side's signalling gives: URLs that share one credential."""
-
-    urls: tuple[str, ...]
-    username: str = ""
-    credential: str = ""
-
-    def __repr__(self) -> str:
-        return f"IceServer(urls={self.urls!r})"  # no credential in a log
 
 
 @dataclass(frozen=True, slots=True)
