@@ -44,6 +44,8 @@ class Grants:
     room_admin: bool = False
     room_create: bool = False
     room_list: bool = False
+    room_record: bool = False
+    """Recordings of any room may be started, stopped and read."""
 
 
 RECORDER_GRANTS = Grants(can_publish=False, can_publish_data=False, hidden=True, recorder=True)
@@ -235,6 +237,7 @@ _FLAGS = {
     "room_admin": "roomAdmin",
     "room_create": "roomCreate",
     "room_list": "roomList",
+    "room_record": "roomRecord",
 }
 """Grants that nobody has unless the token says so."""
 
