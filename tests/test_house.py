@@ -19,7 +19,7 @@ ALLOWED = {
     "media": VOCABULARY | LEAVES,
     "recording": VOCABULARY | LEAVES | {"media"},
     "sfu": VOCABULARY | {"codecs", "protocol", "rtc"},
-    "service": VOCABULARY | {"protocol", "storage", "aio", "arguments"},
+    "service": VOCABULARY | {"protocol", "storage", "aio", "arguments", "recording", "channel"},
 }
 
 
