@@ -22,6 +22,7 @@ from channel_recorder.protocol.tokens import (
     check_recorder_token,
     make_access_token,
     make_recorder_token,
+    make_webhook_token,
     read_unverified,
     verify_access_token,
 )
@@ -68,6 +69,14 @@ def test_livekit_reads_a_recorder_token_as_that_of_a_silent_hidden_member() -> N
     assert video is not None
     assert (video.room_join, video.room, video.hidden, video.recorder) == (True, "lesson-7", True, True)
     assert (video.can_publish, video.can_subscribe, video.can_publish_data) == (False, True, False)
+
+
+def test_livekit_takes_the_token_of_a_webhook_for_its_body_and_no_other() -> None:
+    receiver = api.WebhookReceiver(api.TokenVerifier(KEY, SECRET))
+    token = make_webhook_token(KEY, SECRET, b'{"event":"room_started"}', now_seconds=clock.unix_seconds())
+    assert receiver.receive('{"event":"room_started"}', token).event == "room_started"
+    with pytest.raises(Exception, match="hash mismatch"):
+        receiver.receive('{"event":"room_finished"}', token)
 
 
 def test_a_token_made_by_livekit_is_read() -> None:

@@ -6,6 +6,8 @@ Signatures are PyJWT's; times are checked here, because they come in as numbers.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ LEEWAY_SECONDS = 60.0
 """Clocks may differ by this much; the same as livekit-server's."""
 RECORDER_VALID_SECONDS = 24 * 3600.0
 """As livekit/egress gives its recorders."""
+WEBHOOK_VALID_SECONDS = 300.0
 _MAX_TOKEN_LENGTH = 64 * 1024
 
 
@@ -102,7 +105,7 @@ def make_access_token(
     claims |= {key: value for key, value in optional.items() if value}
     if kind != "standard":
         claims["kind"] = kind
-    return _signer.encode(json.dumps(claims, separators=(",", ":")).encode(), api_secret, algorithm="HS256")
+    return _signed(claims, api_secret)
 
 
 def make_recorder_token(
@@ -124,6 +127,19 @@ def make_recorder_token(
         valid_for_seconds=valid_for_seconds,
         grants=RECORDER_GRANTS,
         kind="egress",
+    )
+
+
+def make_webhook_token(api_key: str, api_secret: str, body: bytes, *, now_seconds: float) -> str:
+    """Proves to a webhook's receiver who sent `body`, and that nobody changed it."""
+    return _signed(
+        {
+            "iss": api_key,
+            "nbf": int(now_seconds),
+            "exp": int(now_seconds + WEBHOOK_VALID_SECONDS),
+            "sha256": base64.b64encode(hashlib.sha256(body).digest()).decode(),
+        },
+        api_secret,
     )
 
 
@@ -184,6 +200,10 @@ def _make_signer() -> PyJWS:
 
 
 _signer = _make_signer()
+
+
+def _signed(claims: Mapping[str, object], secret: str) -> str:
+    return _signer.encode(json.dumps(claims, separators=(",", ":")).encode(), secret, algorithm="HS256")
 
 
 def _read(token: str, secret: str, *, verify: bool) -> AccessToken:
