@@ -28,7 +28,8 @@ from channel_recorder.rtc.peer.connection import SubscriberPeer
 from channel_recorder.rtc.peer.contract import PeerState
 from channel_recorder.wiring.attempt import Attempt
 from testbed.publisher import Publisher
-from testbed.server import API_KEY, API_SECRET, LiveKitServer
+from testbed.server import LiveKitServer
+from testbed.server_process import API_KEY, API_SECRET, ServerProcess
 
 JOINS = 10
 GOAL_MS = 500.0
@@ -109,7 +110,7 @@ class Stopwatch(RecordingHandler):
         return call
 
 
-async def join_once(server: LiveKitServer, root: Path, number: int) -> dict[str, float]:
+async def join_once(server: ServerProcess, root: Path, number: int) -> dict[str, float]:
     stopwatch = Stopwatch()
     patches = stopwatch.listen()
     for each in patches:

@@ -22,7 +22,8 @@ from bench.channels import rss_bytes
 from channel_recorder.aio import RecordingEngine
 from channel_recorder.config import RecordingConfig
 from testbed.publisher import Publisher
-from testbed.server import API_KEY, API_SECRET, LiveKitServer
+from testbed.server import LiveKitServer
+from testbed.server_process import API_KEY, API_SECRET, ServerProcess
 
 GOAL_MB = 5.0
 FEW, MANY = 5, 25
@@ -30,7 +31,7 @@ SETTLE_SECONDS = 10.0
 
 
 class Recordings:
-    def __init__(self, server: LiveKitServer, root: Path) -> None:
+    def __init__(self, server: ServerProcess, root: Path) -> None:
         self._server = server
         self._config = RecordingConfig(record_file_root_dir=root)
         self._engines: list[RecordingEngine] = []

@@ -14,6 +14,7 @@ from demo.findings import findings_of, table_of
 from testbed.publisher import Publisher
 from testbed.recorder import Recorder, Recording
 from testbed.server import LiveKitServer
+from testbed.server_process import ServerProcess
 
 CHANNEL = "demo"
 CALL_SECONDS = 20
@@ -22,7 +23,7 @@ PEOPLE = (("1001", "Ada", "vp8", 165), ("1002", "Grace", "h264", 220))
 """uid, name, codec of the camera, pitch of the voice in Hz."""
 
 
-async def join(server: LiveKitServer, uid: str, name: str, codec: str, hz: float) -> Publisher:
+async def join(server: ServerProcess, uid: str, name: str, codec: str, hz: float) -> Publisher:
     person = Publisher(server, CHANNEL, uid, name=name)
     await person.join()
     await person.publish_camera(codec, width=640, height=360, max_bitrate=800_000, look="card")

@@ -17,6 +17,7 @@ from livekit import rtc
 
 from testbed.capture import Camera, Microphone
 from testbed.looks import Look, card, plain
+from testbed.viewer import Viewer
 
 SOURCES = {
     "camera": rtc.TrackSource.SOURCE_CAMERA,
@@ -31,6 +32,12 @@ CODECS = {
     "av1": rtc.VideoCodec.AV1,
 }
 """H.265 is missing: without a graphics card the SDK has no encoder for it and silently sends VP8."""
+QUALITIES = {
+    "low": rtc.VideoQuality.VIDEO_QUALITY_LOW,
+    "medium": rtc.VideoQuality.VIDEO_QUALITY_MEDIUM,
+    "high": rtc.VideoQuality.VIDEO_QUALITY_HIGH,
+}
+ANSWERED_METHOD = "backwards"
 
 
 @dataclass(slots=True)
@@ -45,13 +52,22 @@ class Participant:
 
     def __init__(self) -> None:
         self._room = rtc.Room()
+        self._viewer = Viewer(self._room)
         self._epoch = time.monotonic()
         self._name = ""
         self._published: dict[str, Published] = {}
 
-    async def join(self, url: str, token: str) -> str:
-        await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
+    async def join(self, url: str, token: str, subscribes: bool, single_peer: bool, encryption_key: str) -> str:
+        key = rtc.KeyProviderOptions(shared_key=encryption_key.encode())
+        options = rtc.RoomOptions(
+            auto_subscribe=subscribes,
+            # Its own default is the newer path, and the older one where a server does not know it.
+            single_peer_connection=None if single_peer else False,
+            encryption=rtc.E2EEOptions(key_provider_options=key) if encryption_key else None,
+        )
+        await self._room.connect(url, token, options)
         self._name = self._room.local_participant.name
+        self._room.local_participant.register_rpc_method(ANSWERED_METHOD, _backwards)
         return self._room.local_participant.sid
 
     async def leave(self) -> dict[str, Any]:
@@ -139,14 +155,43 @@ class Participant:
         encoded = max((layer.frames_encoded for layer in layers), default=0)
         return {**asdict(published.device.report), "encoded": encoded}
 
-    async def send_data(self, payload: str, topic: str, reliable: bool) -> None:
-        await self._room.local_participant.publish_data(payload, topic=topic, reliable=reliable)
+    async def send_data(self, payload: str, topic: str, reliable: bool, to: list[str]) -> None:
+        await self._room.local_participant.publish_data(
+            payload, topic=topic, reliable=reliable, destination_identities=to
+        )
 
     async def send_text(self, text: str, topic: str) -> None:
         await self._room.local_participant.send_text(text, topic=topic)
 
+    async def call(self, identity: str, payload: str) -> str:
+        return await self._room.local_participant.perform_rpc(
+            destination_identity=identity, method=ANSWERED_METHOD, payload=payload
+        )
+
     async def set_metadata(self, metadata: str) -> None:
         await self._room.local_participant.set_metadata(metadata)
+
+    async def set_name(self, name: str) -> None:
+        await self._room.local_participant.set_name(name)
+
+    async def set_attributes(self, attributes: dict[str, str]) -> None:
+        await self._room.local_participant.set_attributes(attributes)
+
+    async def subscribe(self, identity: str, source: str, wanted: bool) -> None:
+        self._viewer.publication(identity, source).set_subscribed(wanted)
+
+    async def set_quality(self, identity: str, source: str, quality: str) -> None:
+        self._viewer.publication(identity, source).set_video_quality(QUALITIES[quality])
+
+    async def forget(self) -> None:
+        self._viewer.forget()
+
+    async def look(self) -> dict[str, Any]:
+        return self._viewer.told()
+
+
+def _backwards(asked: rtc.RpcInvocationData) -> str:
+    return asked.payload[::-1]
 
 
 async def _answer(participant: Participant, line: str) -> dict[str, Any]:

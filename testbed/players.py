@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +10,14 @@ from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
+
+from testbed.chromium import chromium, program
 
 PLAY_LIMIT_SECONDS = 60
 PLAYBACK_RATE = 4
 KEEP_TIME_STAMPS = ("-fps_mode", "passthrough", "-enc_time_base", "-1")
 """Else ffmpeg rounds them to the frame rate that it guesses, and complains of two in one place."""
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM_FLAGS = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-)
 PLAY = """async ({ url, rate }) => {
   const media = document.createElement('video');
   media.src = url;
@@ -47,10 +38,6 @@ PLAY = """async ({ url, rate }) => {
 }"""
 
 
-class PlayerMissingError(Exception):
-    """A player is not installed."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserPlayback:
     ended: bool
@@ -66,16 +53,9 @@ class BrowserPlayback:
     """Of encoded sound that was decoded."""
 
 
-def _program(*names: str) -> str:
-    for name in names:
-        if path := shutil.which(name):
-            return path
-    raise PlayerMissingError(f"{names[0]} is missing: install the Debian package, or run `make test`, which does")
-
-
 def ffmpeg_complaints(path: Path) -> list[str]:
     """Plays the file to its end with the system's ffmpeg; every line it says at error level. Empty: all is well."""
-    command = [_program("ffmpeg"), "-v", "error", "-i", path, *KEEP_TIME_STAMPS, "-f", "null", "-"]
+    command = [program("ffmpeg"), "-v", "error", "-i", path, *KEEP_TIME_STAMPS, "-f", "null", "-"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PLAY_LIMIT_SECONDS, check=False)
     failed = [f"ffmpeg ended with status {done.returncode}"] if done.returncode else []
     return done.stderr.splitlines() + failed
@@ -83,7 +63,7 @@ def ffmpeg_complaints(path: Path) -> list[str]:
 
 def ffprobe(path: Path) -> dict[str, Any]:
     """Format and streams as the system's ffprobe sees them."""
-    command = [_program("ffprobe"), "-v", "error", "-of", "json", "-show_format", "-show_streams", path]
+    command = [program("ffprobe"), "-v", "error", "-of", "json", "-show_format", "-show_streams", path]
     return json.loads(subprocess.run(command, capture_output=True, timeout=PLAY_LIMIT_SECONDS, check=True).stdout)
 
 
@@ -91,10 +71,7 @@ async def play_in_chromium(paths: list[Path], rate: float = PLAYBACK_RATE) -> di
     """Plays each file from its start to its end, over HTTP, faster than life."""
     server, base_url = await _serve(paths)
     try:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
-                executable_path=_program(*CHROMIUM_NAMES), args=CHROMIUM_FLAGS, chromium_sandbox=False
-            )
+        async with chromium() as browser:
             page = await browser.new_page()
             page.set_default_timeout(PLAY_LIMIT_SECONDS * 1000)
             await page.goto(f"{base_url}/")

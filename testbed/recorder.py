@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from testbed.server import API_KEY, API_SECRET, LiveKitServer
+from testbed.server_process import API_KEY, API_SECRET, ServerProcess
 
 JOIN_LIMIT_SECONDS = 20
 EXIT_LIMIT_SECONDS = 20
@@ -71,7 +71,7 @@ class Recorder:
 
     @classmethod
     async def start(
-        cls, server: LiveKitServer, channel: str, root: Path, *flags: str, uid: int = 900, idle_limit_sec: int = 60
+        cls, server: ServerProcess, channel: str, root: Path, *flags: str, uid: int = 900, idle_limit_sec: int = 60
     ) -> Self:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "channel_recorder.cli", "record", channel, "--json"),
@@ -131,7 +131,7 @@ class Recorder:
         return Recording(self.storage_dir, exit_code, tuple(self.events), await self._log)
 
 
-def environment(server: LiveKitServer) -> dict[str, str]:
+def environment(server: ServerProcess) -> dict[str, str]:
     """Server and secret for the command line, out of sight of process lists."""
     return {
         "CHANNEL_RECORDER_SERVER_URL": server.url,

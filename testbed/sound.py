@@ -13,6 +13,8 @@ TONE_LEVEL, BEEP_LEVEL = 0.2, 0.4
 AUDIBLE = 0.05
 """Level, of full scale, from which a tone counts as there."""
 ENVELOPE_WINDOW_SECONDS = 0.005
+LISTEN_SAMPLES = 8192
+"""Of a live sound, to tell its tone: its frequency to 6 Hz."""
 MERGE_GAP_SECONDS = 0.045
 """Shorter breaks of a tone are no breaks: a lost packet that the decoder concealed, an encoder's ripple."""
 
@@ -77,3 +79,13 @@ def beep_starts(samples: Samples) -> list[float]:
         if not found or start - found[-1] > 0.5:
             found.append(start)
     return found
+
+
+def loudest_hz(samples: Samples) -> float:
+    """The loudest frequency well below the beeps; 0 where none is audible."""
+    window = np.hanning(len(samples))
+    levels = 2 / window.sum() * np.abs(np.fft.rfft(samples * window))
+    spacing_hz = SAMPLE_RATE_HZ / len(samples)
+    first, end = round(100 / spacing_hz), round(BEEP_HZ / 2 / spacing_hz)
+    loudest = first + int(np.argmax(levels[first:end]))
+    return loudest * spacing_hz if levels[loudest] > AUDIBLE else 0.0

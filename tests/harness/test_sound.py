@@ -71,3 +71,13 @@ def write_opus(path: Path, samples: NDArray[np.float64], bit_rate: int) -> None:
             frame.time_base = Fraction(1, sound.SAMPLE_RATE_HZ)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize("hz", [180, 440, 1200])
+def test_the_tone_of_a_live_sound_is_told_beside_its_beep(hz: float) -> None:
+    heard = sound.tone(0, sound.LISTEN_SAMPLES, hz) + sound.beeps(0, sound.LISTEN_SAMPLES)
+    assert sound.loudest_hz(heard.astype(np.float32)) == pytest.approx(hz, abs=6)
+
+
+def test_silence_has_no_tone() -> None:
+    assert sound.loudest_hz(np.zeros(sound.LISTEN_SAMPLES, np.float32)) == 0

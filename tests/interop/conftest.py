@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from testbed.embedded import EmbeddedServer
 from testbed.server import CURRENT_VERSION, OLD_VERSION, LiveKitServer
+from testbed.server_process import ServerProcess
 
 HERE = Path(__file__).parent
+EMBEDDED = "embedded"
+SERVERS = (EMBEDDED, CURRENT_VERSION)
+"""What the recorder and the clients are held to: our own server and the real one alike."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,19 +25,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.interop)
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[LiveKitServer]:
-    with LiveKitServer(CURRENT_VERSION) as running:
-        yield running
+def make_server(which: str) -> ServerProcess:
+    return EmbeddedServer() if which == EMBEDDED else LiveKitServer(which)
 
 
 @pytest.fixture(scope="session")
-def old_server() -> Iterator[LiveKitServer]:
-    with LiveKitServer(OLD_VERSION) as running:
-        yield running
+def running() -> Iterator[Callable[[str], ServerProcess]]:
+    """One of each, started when it is first asked for."""
+    with ExitStack() as stack:
+        yield cache(lambda which: stack.enter_context(make_server(which)))
 
 
-@pytest.fixture(scope="session", params=[CURRENT_VERSION, OLD_VERSION])
-def any_server(request: pytest.FixtureRequest, server: LiveKitServer, old_server: LiveKitServer) -> LiveKitServer:
-    """Each supported version in turn."""
-    return server if request.param == CURRENT_VERSION else old_server
+@pytest.fixture(scope="session", params=SERVERS)
+def server(request: pytest.FixtureRequest, running: Callable[[str], ServerProcess]) -> ServerProcess:
+    return running(request.param)
+
+
+@pytest.fixture(scope="session", params=[*SERVERS, OLD_VERSION])
+def any_server(request: pytest.FixtureRequest, running: Callable[[str], ServerProcess]) -> ServerProcess:
+    """As `server`, and the oldest livekit-server that is supported."""
+    return running(request.param)
+
+
+@pytest.fixture(scope="session")
+def embedded_server(running: Callable[[str], ServerProcess]) -> ServerProcess:
+    return running(EMBEDDED)
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def new_server(request: pytest.FixtureRequest) -> Callable[[], ServerProcess]:
+    """Makes a server of one's own, to be started, killed and revived."""
+    return lambda: make_server(request.param)

@@ -21,7 +21,7 @@ from channel_recorder import (
 )
 from testbed.publisher import Captured, Publisher
 from testbed.readback import read_back
-from testbed.server import API_KEY, API_SECRET, LiveKitServer
+from testbed.server_process import API_KEY, API_SECRET, ServerProcess
 from tests.interop.checks import check_decodes, check_pictures, check_sync, check_tone
 
 CHANNELS = {"left": ("801", "vp8", 400), "right": ("802", "h264", 500)}
@@ -59,11 +59,11 @@ class Witness(RecordingHandler):
         self.threads.add(threading.get_ident())
 
 
-def new_engine(server: LiveKitServer, witness: Witness) -> RecordingEngine:
+def new_engine(server: ServerProcess, witness: Witness) -> RecordingEngine:
     return RecordingEngine(API_KEY, witness, server_url=server.url, app_certificate=API_SECRET)
 
 
-async def talk(server: LiveKitServer, channel: str, seconds: float) -> dict[str, Captured]:
+async def talk(server: ServerProcess, channel: str, seconds: float) -> dict[str, Captured]:
     who, codec, hz = CHANNELS[channel]
     person = Publisher(server, channel, who)
     await person.join()
@@ -73,7 +73,7 @@ async def talk(server: LiveKitServer, channel: str, seconds: float) -> dict[str,
     return await person.leave()
 
 
-def test_two_channels_at_once_in_one_process(server: LiveKitServer, tmp_path: Path) -> None:
+def test_two_channels_at_once_in_one_process(server: ServerProcess, tmp_path: Path) -> None:
     async def call() -> list[dict[str, Captured]]:
         return list(await asyncio.gather(*(talk(server, channel, 5) for channel in CHANNELS)))
 
@@ -95,7 +95,7 @@ def test_two_channels_at_once_in_one_process(server: LiveKitServer, tmp_path: Pa
         check_sync(playback, at_least=2)
 
 
-def test_callbacks_tell_the_story_in_order_on_one_thread(server: LiveKitServer, tmp_path: Path) -> None:
+def test_callbacks_tell_the_story_in_order_on_one_thread(server: ServerProcess, tmp_path: Path) -> None:
     witness = Witness()
     with new_engine(server, witness) as engine:
         engine.join_channel(None, "left", 900, RecordingConfig(record_file_root_dir=tmp_path, idle_limit_sec=3))
@@ -112,7 +112,7 @@ def test_callbacks_tell_the_story_in_order_on_one_thread(server: LiveKitServer, 
     assert threading.get_ident() not in witness.threads
 
 
-def test_an_engine_is_spent_after_leaving(server: LiveKitServer, tmp_path: Path) -> None:
+def test_an_engine_is_spent_after_leaving(server: ServerProcess, tmp_path: Path) -> None:
     with new_engine(server, Witness()) as engine:
         engine.join_channel(None, "left", 900, RecordingConfig(record_file_root_dir=tmp_path))
         engine.leave_channel()
@@ -120,7 +120,7 @@ def test_an_engine_is_spent_after_leaving(server: LiveKitServer, tmp_path: Path)
             engine.join_channel(None, "left", 900, RecordingConfig(record_file_root_dir=tmp_path))
 
 
-def test_who_is_taken_off_the_list_leaves_the_recording_at_once(server: LiveKitServer, tmp_path: Path) -> None:
+def test_who_is_taken_off_the_list_leaves_the_recording_at_once(server: ServerProcess, tmp_path: Path) -> None:
     """The tone stops when the list says so, and is there again when it is back on it."""
     witness = Witness()
     config = RecordingConfig(record_file_root_dir=tmp_path, auto_subscribe=False, subscribe_audio_uids=(801,))

@@ -10,7 +10,7 @@ import pytest
 
 from testbed.publisher import Publisher
 from testbed.recorder import Recorder
-from testbed.server import LiveKitServer
+from testbed.server_process import ServerProcess
 from tests.interop.checks import (
     Scene,
     check_decodes,
@@ -46,7 +46,7 @@ async def chat(publisher: Publisher) -> None:
     await publisher.send_data("raise-hand", topic="signals")
 
 
-async def hold_call(server: LiveKitServer, root: Path) -> Scene:
+async def hold_call(server: ServerProcess, root: Path) -> Scene:
     """One recorder is there before anybody, one comes when the call is on."""
     scene = Scene()
     first = await Recorder.start(server, CHANNEL, root, uid=900)
@@ -69,7 +69,7 @@ async def hold_call(server: LiveKitServer, root: Path) -> Scene:
 
 
 @pytest.fixture(scope="module")
-def call(any_server: LiveKitServer, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def call(any_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return asyncio.run(hold_call(any_server, tmp_path_factory.mktemp("individual")))
 
 

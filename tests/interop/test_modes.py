@@ -12,7 +12,7 @@ from testbed.players import ffmpeg_complaints
 from testbed.publisher import Publisher
 from testbed.readback import Playback
 from testbed.recorder import Recorder
-from testbed.server import LiveKitServer
+from testbed.server_process import ServerProcess
 from tests.interop.checks import Scene, check_decodes, check_pictures, check_silent, check_sync, check_tone, played
 
 CHANNEL = "modes"
@@ -31,7 +31,7 @@ LIVED_SECONDS = 5.0
 """So long the killed recorder lived in the call."""
 
 
-async def hold_call(server: LiveKitServer, root: Path) -> Scene:
+async def hold_call(server: ServerProcess, root: Path) -> Scene:
     recorders = dict(
         zip(
             RECORDERS,
@@ -62,7 +62,7 @@ async def hold_call(server: LiveKitServer, root: Path) -> Scene:
 
 
 @pytest.fixture(scope="module")
-def call(server: LiveKitServer, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def call(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return asyncio.run(hold_call(server, tmp_path_factory.mktemp("modes")))
 
 

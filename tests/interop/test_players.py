@@ -10,7 +10,7 @@ import pytest
 from testbed.players import BrowserPlayback, ffmpeg_complaints, ffprobe, play_in_chromium
 from testbed.publisher import Publisher
 from testbed.recorder import Recorder
-from testbed.server import LiveKitServer
+from testbed.server_process import ServerProcess
 from tests.interop.checks import Scene
 
 CHANNEL = "players"
@@ -27,7 +27,7 @@ KINDS = {
 """By recorder and user. Debian's Chromium knows no H.265."""
 
 
-async def hold_call(server: LiveKitServer, root: Path) -> Scene:
+async def hold_call(server: ServerProcess, root: Path) -> Scene:
     opus = await Recorder.start(server, CHANNEL, root / "opus", uid=900)
     aac = await Recorder.start(server, CHANNEL, root / "aac", "--audio-codec", "aac", uid=901)
     people = {who: Publisher(server, CHANNEL, who) for who in (*CAMERAS, "705")}
@@ -41,7 +41,7 @@ async def hold_call(server: LiveKitServer, root: Path) -> Scene:
 
 
 @pytest.fixture(scope="module")
-def call(server: LiveKitServer, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def call(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return asyncio.run(hold_call(server, tmp_path_factory.mktemp("players")))
 
 

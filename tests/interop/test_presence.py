@@ -10,7 +10,7 @@ import pytest
 
 from testbed.publisher import Captured, Publisher
 from testbed.recorder import Recorder
-from testbed.server import LiveKitServer
+from testbed.server_process import ServerProcess
 from tests.interop.checks import Scene, check_decodes, check_pictures, check_sync, played
 
 CHANNEL = "presence"
@@ -89,7 +89,7 @@ STORIES = {
 }
 
 
-async def live_through_stories(server: LiveKitServer, root: Path) -> Scene:
+async def live_through_stories(server: ServerProcess, root: Path) -> Scene:
     recorder = await Recorder.start(server, CHANNEL, root, idle_limit_sec=IDLE_LIMIT_SECONDS)
     people = [Publisher(server, CHANNEL, who) for who in STORIES]
     await asyncio.gather(*(person.join() for person in people))
@@ -98,7 +98,7 @@ async def live_through_stories(server: LiveKitServer, root: Path) -> Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(server: LiveKitServer, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def scene(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return asyncio.run(live_through_stories(server, tmp_path_factory.mktemp("presence")))
 
 
@@ -180,7 +180,7 @@ def test_the_recorder_leaves_when_nobody_was_there_for_the_idle_limit(scene: Sce
     assert (recording.directory / "recording2-done.txt").exists()
 
 
-async def broadcast(server: LiveKitServer, root: Path) -> Scene:
+async def broadcast(server: ServerProcess, root: Path) -> Scene:
     recorder = await Recorder.start(
         server, "broadcast", root, "--channel-profile", "1", idle_limit_sec=IDLE_LIMIT_SECONDS
     )
@@ -195,7 +195,7 @@ async def broadcast(server: LiveKitServer, root: Path) -> Scene:
 
 
 def test_a_live_broadcast_is_over_when_its_host_left_though_an_audience_stays(
-    server: LiveKitServer, tmp_path: Path
+    server: ServerProcess, tmp_path: Path
 ) -> None:
     scene = asyncio.run(broadcast(server, tmp_path))
     assert scene.recordings["one"].exit_code == 0

@@ -36,7 +36,8 @@ from channel_recorder import (
 from channel_recorder.recording.journal import read_journal
 from testbed.publisher import Publisher
 from testbed.readback import Picture, Playback, read_back
-from testbed.server import API_KEY, API_SECRET, LiveKitServer
+from testbed.server import LiveKitServer
+from testbed.server_process import API_KEY, API_SECRET, ServerProcess
 from tests.interop.checks import check_decodes
 
 HZ = 440
@@ -99,7 +100,7 @@ def threads() -> Iterator[None]:
     assert [name for name in names if "sha256" not in name] == []
 
 
-def engine_for(server: LiveKitServer, witness: Witness | None = None, *, secret: str = API_SECRET) -> RecordingEngine:
+def engine_for(server: ServerProcess, witness: Witness | None = None, *, secret: str = API_SECRET) -> RecordingEngine:
     return RecordingEngine(API_KEY, witness, server_url=server.url, app_certificate=secret)
 
 
@@ -116,7 +117,7 @@ def facts(engine: RecordingEngine, name: str) -> list[dict[str, Any]]:
     return [dict(entry) for entry in entries if entry["fact"] == name]
 
 
-def test_the_callbacks_of_a_call_come_in_classic_order(server: LiveKitServer, tmp_path: Path) -> None:
+def test_the_callbacks_of_a_call_come_in_classic_order(server: ServerProcess, tmp_path: Path) -> None:
     witness = Witness()
 
     async def call() -> None:
@@ -155,7 +156,7 @@ def test_the_callbacks_of_a_call_come_in_classic_order(server: LiveKitServer, tm
         assert file.path.stat().st_size == file.bytes
 
 
-def test_manual_mode_writes_new_files_with_what_was_said_meanwhile(server: LiveKitServer, tmp_path: Path) -> None:
+def test_manual_mode_writes_new_files_with_what_was_said_meanwhile(server: ServerProcess, tmp_path: Path) -> None:
     """And the look-ups of users by number and by account, and a list that changes in the middle."""
     witness = Witness()
     config = RecordingConfig(
@@ -201,7 +202,7 @@ def test_manual_mode_writes_new_files_with_what_was_said_meanwhile(server: LiveK
     assert sorted(file.path for file in witness.files) == media_files(tmp_path)
 
 
-def test_a_list_changed_while_recording_holds_within_200_ms(server: LiveKitServer, tmp_path: Path) -> None:
+def test_a_list_changed_while_recording_holds_within_200_ms(server: ServerProcess, tmp_path: Path) -> None:
     """Sound stays, pictures go and come back; what was excluded is in no file."""
     witness = Witness()
     config = RecordingConfig(
@@ -244,7 +245,7 @@ def tone_seconds(files: list[RecordedFile]) -> float:
     return sum(end - start for playback in playbacks for start, end in playback.tone_spans(HZ))
 
 
-def test_leaving_inside_a_callback_works_and_releasing_there_is_refused(server: LiveKitServer, tmp_path: Path) -> None:
+def test_leaving_inside_a_callback_works_and_releasing_there_is_refused(server: ServerProcess, tmp_path: Path) -> None:
     witness = Witness()
     engine = engine_for(server, witness)
     witness.react = {
@@ -269,7 +270,7 @@ def test_leaving_inside_a_callback_works_and_releasing_there_is_refused(server: 
     assert witness.names[-1] == "on_leave_channel"
 
 
-def test_a_uid_in_use_is_refused_and_its_owner_stays(server: LiveKitServer, tmp_path: Path) -> None:
+def test_a_uid_in_use_is_refused_and_its_owner_stays(server: ServerProcess, tmp_path: Path) -> None:
     async def call() -> None:
         async with Publisher(server, "taken", "706"):
             engine = engine_for(server)
@@ -286,7 +287,7 @@ def test_a_uid_in_use_is_refused_and_its_owner_stays(server: LiveKitServer, tmp_
     asyncio.run(call())
 
 
-def test_joins_that_cannot_be_are_named_and_leave_nothing_on_the_disk(server: LiveKitServer, tmp_path: Path) -> None:
+def test_joins_that_cannot_be_are_named_and_leave_nothing_on_the_disk(server: ServerProcess, tmp_path: Path) -> None:
     expired = server.token("refused", "900", valid_for=timedelta(hours=-1))
     foreign = server.token("another", "900")
     root = tmp_path / "recordings"
@@ -330,19 +331,19 @@ def test_an_unknown_channel_is_named_where_none_is_made_on_demand(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-async def delete_room(server: LiveKitServer, channel: str) -> None:
+async def delete_room(server: ServerProcess, channel: str) -> None:
     async with server.admin() as admin:
         await admin.room.delete_room(api.DeleteRoomRequest(room=channel))
 
 
-async def remove_recorder(server: LiveKitServer, channel: str) -> None:
+async def remove_recorder(server: ServerProcess, channel: str) -> None:
     async with server.admin() as admin:
         await admin.room.remove_participant(api.RoomParticipantIdentity(room=channel, identity="900"))
 
 
 @pytest.mark.parametrize(("end", "codes"), [(delete_room, []), (remove_recorder, [ErrorCode.BANNED])])
 def test_a_channel_that_ends_leaves_whole_files(
-    server: LiveKitServer, tmp_path: Path, end: Callable[..., Any], codes: list[ErrorCode]
+    server: ServerProcess, tmp_path: Path, end: Callable[..., Any], codes: list[ErrorCode]
 ) -> None:
     witness, channel = Witness(), f"ends-{end.__name__}"
 
@@ -372,7 +373,7 @@ def test_a_channel_that_ends_leaves_whole_files(
 def test_a_server_that_dies_and_comes_back_is_rejoined_and_time_goes_on(tmp_path: Path) -> None:
     witness = Witness()
 
-    async def call(server: LiveKitServer) -> None:
+    async def call(server: ServerProcess) -> None:
         person = Publisher(server, "outage", "708")
         await person.join()
         await person.publish_camera()

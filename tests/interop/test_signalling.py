@@ -47,7 +47,8 @@ from channel_recorder.rtc.description import MediaDescription
 from channel_recorder.rtc.peer.connection import SubscriberPeer
 from channel_recorder.rtc.peer.contract import PeerState
 from testbed.publisher import Publisher
-from testbed.server import API_KEY, API_SECRET, LiveKitServer
+from testbed.server import LiveKitServer
+from testbed.server_process import API_KEY, API_SECRET, ServerProcess
 
 LIMIT_SECONDS = 15
 RECORDER = "4711"
@@ -154,12 +155,12 @@ class Member:
 
 
 @asynccontextmanager
-async def administration(server: LiveKitServer) -> AsyncGenerator[api.LiveKitAPI]:
+async def administration(server: ServerProcess) -> AsyncGenerator[api.LiveKitAPI]:
     async with server.admin() as admin:
         yield admin
 
 
-async def test_a_call_is_told_from_join_to_good_bye(any_server: LiveKitServer) -> None:
+async def test_a_call_is_told_from_join_to_good_bye(any_server: ServerProcess) -> None:
     room = "signalling-call"
     async with Member(any_server.url, room) as recorder:
         joined = await recorder.next(Joined)
@@ -193,7 +194,7 @@ async def test_a_call_is_told_from_join_to_good_bye(any_server: LiveKitServer) -
     assert counters["malformed_messages"] == counters["ignored_messages"] == counters["stale_updates"] == 0
 
 
-async def test_data_of_every_kind_arrives_whole(any_server: LiveKitServer) -> None:
+async def test_data_of_every_kind_arrives_whole(any_server: ServerProcess) -> None:
     room = "signalling-data"
     text = "a long text that senders compress, ä€😀 " * 2000
     async with Member(any_server.url, room) as recorder, Publisher(any_server, room, "alice") as alice:
@@ -212,7 +213,7 @@ async def test_data_of_every_kind_arrives_whole(any_server: LiveKitServer) -> No
         assert "stream.incomplete" not in stream.attributes
 
 
-async def test_the_recorder_is_hidden_and_marks_the_room_as_recorded(any_server: LiveKitServer) -> None:
+async def test_the_recorder_is_hidden_and_marks_the_room_as_recorded(any_server: ServerProcess) -> None:
     room = "signalling-hidden"
     async with Member(any_server.url, room) as first, administration(any_server) as admin:
         assert (await first.next(RoomUpdated)).active_recording
@@ -226,7 +227,7 @@ async def test_the_recorder_is_hidden_and_marks_the_room_as_recorded(any_server:
         assert (await first.next(RoomUpdated, lambda event: event.metadata != "")).metadata == "title"
 
 
-async def test_what_is_not_subscribed_is_never_sent(any_server: LiveKitServer) -> None:
+async def test_what_is_not_subscribed_is_never_sent(any_server: ServerProcess) -> None:
     room = "signalling-subscribe"
     async with Publisher(any_server, room, "alice") as alice:
         camera, microphone = await alice.publish_camera("vp8"), await alice.publish_microphone()
@@ -243,7 +244,7 @@ async def test_what_is_not_subscribed_is_never_sent(any_server: LiveKitServer) -
             await recorder.until(lambda: recorder.frames[camera].count > so_far + 5)
 
 
-async def test_the_refreshed_token_joins_again(any_server: LiveKitServer) -> None:
+async def test_the_refreshed_token_joins_again(any_server: ServerProcess) -> None:
     room = "signalling-refresh"
     async with Member(any_server.url, room) as recorder:
         token = (await recorder.next(TokenRefreshed)).token
@@ -258,7 +259,7 @@ async def test_the_refreshed_token_joins_again(any_server: LiveKitServer) -> Non
     await again.close()
 
 
-async def test_each_way_to_be_thrown_out_has_its_reason(any_server: LiveKitServer) -> None:
+async def test_each_way_to_be_thrown_out_has_its_reason(any_server: ServerProcess) -> None:
     room = "signalling-out"
     async with administration(any_server) as admin:
         async with Member(any_server.url, room) as recorder, Member(any_server.url, room):
@@ -296,7 +297,7 @@ async def test_a_server_that_goes_down_wants_us_back(version: str) -> None:
             assert ended.can_rejoin
 
 
-async def _logged(server: LiveKitServer, text: str) -> None:
+async def _logged(server: ServerProcess, text: str) -> None:
     async with asyncio.timeout(LIMIT_SECONDS):
         while text not in server.log_path.read_text():  # noqa: ASYNC110 - a log tells nobody that it grew
             await asyncio.sleep(0.02)
@@ -308,7 +309,7 @@ async def _why(recorder: Member) -> LeaveReason:
     return ended.reason
 
 
-async def test_each_refusal_of_a_real_server_has_its_error(any_server: LiveKitServer) -> None:
+async def test_each_refusal_of_a_real_server_has_its_error(any_server: ServerProcess) -> None:
     expired = any_server.token("r", "1", valid_for=timedelta(minutes=-5))
     foreign = make_recorder_token(API_KEY, "x" * 40, identity="1", room="r", now_seconds=clock.unix_seconds())
     unknown = make_recorder_token("nobody", API_SECRET, identity="1", room="r", now_seconds=clock.unix_seconds())
@@ -322,7 +323,7 @@ async def test_each_refusal_of_a_real_server_has_its_error(any_server: LiveKitSe
     assert "is no channel server (status 404" in str(elsewhere)
 
 
-async def _refusal(server: LiveKitServer, token: str, path: str = "") -> JoinError:
+async def _refusal(server: ServerProcess, token: str, path: str = "") -> JoinError:
     class Nobody:
         def on_event(self, event: Any) -> None:
             raise AssertionError("no event without a join")

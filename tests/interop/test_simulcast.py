@@ -9,7 +9,7 @@ import pytest
 
 from testbed.publisher import Publisher
 from testbed.recorder import Recorder
-from testbed.server import LiveKitServer
+from testbed.server_process import ServerProcess
 from tests.interop.checks import Scene, check_decodes, check_sync
 
 CHANNEL = "simulcast"
@@ -20,7 +20,7 @@ SETTLED_SECONDS = 4.0
 """A publisher starts with its lowest layers and sends all of them once it trusts the network."""
 
 
-async def hold_call(server: LiveKitServer, root: Path) -> Scene:
+async def hold_call(server: ServerProcess, root: Path) -> Scene:
     people = {who: Publisher(server, CHANNEL, who) for who in (*CODECS, SVC_USER)}
     await asyncio.gather(*(person.join() for person in people.values()))
     for who, codec in CODECS.items():
@@ -37,7 +37,7 @@ async def hold_call(server: LiveKitServer, root: Path) -> Scene:
 
 
 @pytest.fixture(scope="module")
-def call(server: LiveKitServer, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def call(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return asyncio.run(hold_call(server, tmp_path_factory.mktemp("simulcast")))
 
 
