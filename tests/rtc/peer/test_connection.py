@@ -17,7 +17,7 @@ from channel_recorder.model import Codec
 from channel_recorder.rtc.peer import ice as ice_module
 from channel_recorder.rtc.peer.contract import PeerState
 from channel_recorder.rtc.peer.ice import IceTransport
-from channel_recorder.rtc.wire.sdp import parse_session_description
+from channel_recorder.rtc.wire.sdp_parser import parse_session_description
 from tests.rtc.peer.far_side import SAMPLE_RATE_HZ, TONE_HZ, Call, GrayTrack, ToneTrack, call, decode
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from channel_recorder.errors import ProtocolError
 from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.peer.negotiation import DataChannels, LocalTransport, Negotiator
-from channel_recorder.rtc.wire.sdp import Fingerprint, MediaSection, SessionDescription, parse_session_description
+from channel_recorder.rtc.wire.sdp import Fingerprint, MediaSection, SessionDescription
+from channel_recorder.rtc.wire.sdp_parser import parse_session_description
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "sdp"
 DATA_ONLY = (VECTORS / "livekit_1.13.5_1_data_only.sdp").read_text()

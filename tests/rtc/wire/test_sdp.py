@@ -10,13 +10,20 @@ from hypothesis import strategies as st
 
 from channel_recorder.errors import MalformedError
 from channel_recorder.rtc.wire.sdp import (
-    MAX_FEEDBACK_LINES,
-    MAX_SDP_CHARACTERS,
     Extension,
     Fingerprint,
     MediaSection,
+    Rid,
     RtpFormat,
     SessionDescription,
+    Simulcast,
+)
+from channel_recorder.rtc.wire.sdp_parser import (
+    MAX_FEEDBACK_LINES,
+    MAX_LINES,
+    MAX_RIDS,
+    MAX_SDP_CHARACTERS,
+    MAX_SECTIONS,
     parse_session_description,
 )
 from channel_recorder.rtc.wire.sdp_writer import write_session_description
@@ -85,6 +92,29 @@ def test_a_stream_named_by_its_ssrc_only_is_found():
     assert section.msids == (("stream", "track"),)
 
 
+def test_the_layers_of_a_publisher_are_read():
+    section = offer(
+        "m=video 9 RTP/SAVPF 96",
+        "a=rid:h send",
+        "a=rid:q send pt=96;max-width=320",
+        "a=rid:back recv",
+        "a=simulcast:send h;~q recv back,~other",
+    ).media[0]
+    assert section.rids == (
+        Rid(name="h", direction="send"),
+        Rid(name="q", direction="send", restrictions="pt=96;max-width=320"),
+        Rid(name="back", direction="recv"),
+    )
+    assert section.simulcast == Simulcast(send=(("h",), ("~q",)), receive=(("back", "~other"),))
+
+
+def test_long_extension_headers_are_allowed_for_all_or_for_one():
+    session = offer("a=extmap-allow-mixed", "m=audio 9 RTP/SAVPF 0", "m=audio 9 RTP/SAVPF 0")
+    assert [section.extmap_allow_mixed for section in session.media] == [True, True]
+    session = offer("m=audio 9 RTP/SAVPF 0", "m=audio 9 RTP/SAVPF 0", "a=extmap-allow-mixed")
+    assert [section.extmap_allow_mixed for section in session.media] == [False, True]
+
+
 def test_a_rejected_section_is_told_from_a_bundled_one():
     rejected, bundled = offer("m=audio 0 RTP/SAVPF 0", "m=audio 0 RTP/SAVPF 0", "a=bundle-only").media
     assert rejected.is_rejected
@@ -117,6 +147,15 @@ def test_formats_without_a_name_are_passed_over():
         "a=max-message-size:",
         "a=fingerprint:sha-256",
         "a=rtcp-fb:96",
+        "a=rid:q",
+        "a=rid:q both",
+        "a=rid:~q send",
+        "a=simulcast:",
+        "a=simulcast:send",
+        "a=simulcast:send q;",
+        "a=simulcast:send q,,h",
+        "a=simulcast:send q send h",
+        "a=simulcast:both q",
         "rubbish",
     ],
 )
@@ -133,8 +172,37 @@ def test_a_description_without_version_is_none():
 def test_a_description_has_a_bound():
     with pytest.raises(MalformedError, match="characters"):
         parse_session_description("v=0\r\n" + "a" * MAX_SDP_CHARACTERS)
-    with pytest.raises(MalformedError, match="rtcp-fb"):
-        offer("m=video 9 RTP/SAVPF 96", *["a=rtcp-fb:* nack"] * (MAX_FEEDBACK_LINES + 1))
+    with pytest.raises(MalformedError, match="too many lines"):
+        parse_session_description("v=0\n" + "\n" * MAX_LINES)
+
+
+SECTION = "m=video 9 RTP/SAVPF 96"
+MANY_NUMBERS = " ".join(map(str, range(300)))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [SECTION] * (MAX_SECTIONS + 1),
+        ["a=group:BUNDLE " + "x " * (MAX_SECTIONS + 1)],
+        [SECTION, *["a=rtcp-fb:96 nack"] * (MAX_FEEDBACK_LINES + 1)],
+        [SECTION, *[f"a=rtcp-fb:* {number}" for number in range(20)]],
+        [SECTION, *[f"a=rid:{number} send" for number in range(MAX_RIDS + 1)]],
+        [SECTION, "a=simulcast:send " + ";".join(map(str, range(MAX_RIDS + 1)))],
+        [SECTION, "a=simulcast:send " + ",".join(map(str, range(MAX_RIDS + 1)))],
+        [SECTION, *["a=extmap:1 urn:x"] * 300],
+        [SECTION, *["a=candidate:x"] * 300],
+        [SECTION, *["a=msid:x y"] * 300],
+        [SECTION, *[f"a=ssrc:{number} cname:x" for number in range(300)]],
+        [SECTION, *["a=ssrc-group:FID 1 2"] * 300],
+        [SECTION, "a=ssrc-group:SIM " + MANY_NUMBERS],
+        ["a=fingerprint:sha-256 AB"] * 300,
+    ],
+    ids=lambda lines: f"{lines[0][:12]} {lines[-1][:12]}",
+)
+def test_so_much_of_one_thing_is_refused(lines: list[str]):
+    with pytest.raises(MalformedError):
+        offer(*lines)
 
 
 # Written and read back
@@ -150,12 +218,23 @@ rtp_formats = st.builds(
     fmtp=st.one_of(st.just(""), st.builds("{}={};x".format, words, words)),
     feedback=st.lists(words, max_size=3, unique=True).map(tuple),
 )
+rids = st.builds(
+    Rid,
+    name=st.text("abcXYZ019_-", min_size=1, max_size=8),
+    direction=st.sampled_from(["send", "recv"]),
+    restrictions=st.just("") | words.map("max-width={}".format),
+)
+streams = st.lists(
+    st.lists(st.from_regex(r"~?[a-z0-9_-]{1,4}", fullmatch=True), min_size=1, max_size=3).map(tuple), max_size=3
+).map(tuple)
+simulcasts = st.builds(Simulcast, send=streams, receive=streams).filter(lambda each: each.send or each.receive)
 extensions = st.builds(Extension, number=st.integers(1, 255), uri=words.map("urn:{}".format))
 fingerprints = st.builds(Fingerprint, algorithm=st.just("sha-256"), value=st.just("AB:CD"))
 
 
 @st.composite
 def sections(draw: st.DrawFn) -> MediaSection:
+    ssrcs = draw(st.lists(numbers32, max_size=3, unique=True).map(tuple))
     formats = draw(st.lists(rtp_formats, min_size=1, max_size=4, unique_by=lambda f: f.payload_type))
     return MediaSection(
         kind=draw(st.sampled_from(["audio", "video", "application"])),
@@ -166,7 +245,11 @@ def sections(draw: st.DrawFn) -> MediaSection:
         direction=draw(st.sampled_from(["sendrecv", "sendonly", "recvonly", "inactive"])),
         msids=draw(st.lists(st.tuples(words, st.just("") | words), max_size=2).map(tuple)),
         extensions=draw(st.lists(extensions, max_size=3).map(tuple)),
-        ssrcs=draw(st.lists(numbers32, max_size=3, unique=True).map(tuple)),
+        extmap_allow_mixed=draw(st.booleans()),
+        rids=draw(st.lists(rids, max_size=3).map(tuple)),
+        simulcast=draw(st.none() | simulcasts),
+        ssrcs=ssrcs,
+        cname=draw(st.none() | words) if ssrcs else None,
         ssrc_groups=draw(st.lists(st.tuples(words, st.tuples(numbers32, numbers32)), max_size=2).map(tuple)),
         rtcp_mux=draw(st.booleans()),
         rtcp_rsize=draw(st.booleans()),
@@ -224,8 +307,8 @@ def test_any_text_parses_or_is_malformed(text: str):
 
 @settings(deadline=None, max_examples=200)
 @given(
-    st.sampled_from(["rtpmap", "fmtp", "rtcp-fb", "extmap", "ssrc", "ssrc-group", "msid", "candidate", "group", "mid"]),
-    st.text("0123456789 /:*=;a", max_size=20),
+    st.sampled_from("rtpmap fmtp rtcp-fb extmap ssrc ssrc-group msid candidate group mid rid simulcast".split()),
+    st.text("0123456789 /:*=;a~,sendrcv", max_size=20),
 )
 def test_any_attribute_value_parses_or_is_malformed(name: str, value: str):
     parses_or_is_malformed(f"v=0\r\na={name}:{value}\r\nm=audio 9 RTP/SAVPF 0 96\r\na={name}:{value}\r\na={name}\r\n")

@@ -18,8 +18,8 @@ from channel_recorder.rtc.wire.sdp import (
     MediaSection,
     RtpFormat,
     SessionDescription,
-    parse_session_description,
 )
+from channel_recorder.rtc.wire.sdp_parser import parse_session_description
 from channel_recorder.rtc.wire.sdp_writer import write_session_description
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"

@@ -1,10 +1,10 @@
-"""Session descriptions as text: the way back of `sdp.parse_session_description`."""
+"""Session descriptions as text: the way back of `sdp_parser`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from channel_recorder.rtc.wire.sdp import MediaSection, RtpFormat, SessionDescription
+from channel_recorder.rtc.wire.sdp import MediaSection, RtpFormat, SessionDescription, Simulcast
 
 
 def write_session_description(session: SessionDescription) -> str:
@@ -42,6 +42,7 @@ def _section_lines(section: MediaSection) -> Iterator[str]:
     yield from _track_lines(section)
     for rtp_format in section.rtp_formats:
         yield from _format_lines(rtp_format)
+    yield from _simulcast_lines(section)
     if section.sctp_port is not None:
         yield f"a=sctp-port:{section.sctp_port}"
     if section.max_message_size is not None:
@@ -70,10 +71,36 @@ def _track_lines(section: MediaSection) -> Iterator[str]:
         yield f"a=msid:{stream_id} {track_id}".rstrip()
     for extension in section.extensions:
         yield f"a=extmap:{extension.number} {extension.uri}"
+    if section.extmap_allow_mixed:
+        yield "a=extmap-allow-mixed"
     for semantics, ssrcs in section.ssrc_groups:
         yield f"a=ssrc-group:{semantics} " + " ".join(map(str, ssrcs))
     for ssrc in section.ssrcs:
+        yield from _ssrc_lines(ssrc, section)
+
+
+def _ssrc_lines(ssrc: int, section: MediaSection) -> Iterator[str]:
+    if section.cname is None:
         yield f"a=ssrc:{ssrc}"
+        return
+    yield f"a=ssrc:{ssrc} cname:{section.cname}"
+    # Twice said, for ends that look at the one or at the other.
+    for stream_id, track_id in section.msids[:1]:
+        yield f"a=ssrc:{ssrc} msid:{stream_id} {track_id}".rstrip()
+
+
+def _simulcast_lines(section: MediaSection) -> Iterator[str]:
+    for rid in section.rids:
+        yield f"a=rid:{rid.name} {rid.direction} {rid.restrictions}".rstrip()
+    if section.simulcast is not None:
+        yield "a=simulcast:" + " ".join(_simulcast_words(section.simulcast))
+
+
+def _simulcast_words(simulcast: Simulcast) -> Iterator[str]:
+    for direction, streams in (("send", simulcast.send), ("recv", simulcast.receive)):
+        if streams:
+            yield direction
+            yield ";".join(",".join(alternatives) for alternatives in streams)
 
 
 def _format_lines(rtp_format: RtpFormat) -> Iterator[str]:
