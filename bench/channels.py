@@ -29,7 +29,7 @@ from channel_recorder.handler import LeavePath, RecordingHandler
 from channel_recorder.model import MediaKind, User
 from channel_recorder.recording.manifest import read_manifest
 from channel_recorder.recording.notices import Notices
-from channel_recorder.rtc.peer import secure
+from channel_recorder.rtc.peer import dtls_srtp
 from channel_recorder.rtc.peer.contract import PeerState
 from channel_recorder.rtc.peer.dtls import DtlsState
 from channel_recorder.storage.directory import StorageRoot
@@ -244,7 +244,7 @@ async def main() -> None:
     os.sched_setaffinity(0, {core})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    secure.DtlsCore = KnownKeys  # type: ignore[assignment,misc]
+    dtls_srtp.DtlsCore = KnownKeys  # type: ignore[assignment,misc]
     run = Run(root, port, count)
     await run.open()
     print("ready", flush=True)

@@ -14,8 +14,9 @@ from channel_recorder.errors import ProtocolError
 from channel_recorder.rtc.peer.certificate import generate_certificate, process_certificate
 from channel_recorder.rtc.peer.contract import PeerState
 from channel_recorder.rtc.peer.dtls import DtlsCore, DtlsParameters, DtlsState
+from channel_recorder.rtc.peer.dtls_srtp import MAX_EARLY_PACKETS
 from channel_recorder.rtc.peer.negotiation import RemoteTransport
-from channel_recorder.rtc.peer.secure import MAX_EARLY_PACKETS, SecureTransport, TransportHandlers, TransportOptions
+from channel_recorder.rtc.peer.secure import SecureTransport, TransportHandlers, TransportOptions
 from channel_recorder.rtc.wire.sdp import Fingerprint
 from tests.rtc.peer.network import Address, LiteAgent, remote_transport
 
