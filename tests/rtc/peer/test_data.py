@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_recorder.rtc.peer.data import DataEndpoint
-from channel_recorder.rtc.peer.negotiation import DataChannels
+from channel_recorder.rtc.peer.sections import DataChannels
 
 DESCRIPTION = DataChannels(sctp_port=5000, max_message_size=65536)
 

@@ -13,7 +13,8 @@ from channel_recorder.model import Codec, IceServer
 from channel_recorder.rtc.description import MediaDescription, TrackListener
 from channel_recorder.rtc.peer.contract import PeerListener, PeerState
 from channel_recorder.rtc.peer.data import DataEndpoint
-from channel_recorder.rtc.peer.negotiation import Changes, DataChannels, Negotiator
+from channel_recorder.rtc.peer.negotiation import Changes, Negotiator
+from channel_recorder.rtc.peer.sections import DataChannels
 from channel_recorder.rtc.peer.secure import SecureTransport, TransportHandlers, TransportOptions
 from channel_recorder.rtc.receive.receiver import Receiver
 from channel_recorder.rtc.receive.statistics import ReceiveStatistics

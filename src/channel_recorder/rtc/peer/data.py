@@ -10,7 +10,7 @@ from aiortc.rtcdatachannel import RTCDataChannel
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
 
-from channel_recorder.rtc.peer.negotiation import DataChannels
+from channel_recorder.rtc.peer.sections import DataChannels
 
 # What aiortc's parsers raise at bytes they did not expect.
 _FOREIGN_BYTES_ERRORS = (AssertionError, LookupError, ValueError, TypeError, AttributeError, struct.error)

@@ -37,9 +37,9 @@ _RID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FLAGS = frozenset({"rtcp-mux", "rtcp-rsize", "bundle-only", "end-of-candidates", "extmap-allow-mixed"})
 
 
-def parse_session_description(text: str) -> SessionDescription:
+def parse_session_description(text: str, *, max_characters: int = MAX_SDP_CHARACTERS) -> SessionDescription:
     """Parse an offer or an answer. Raises MalformedError."""
-    if len(text) > MAX_SDP_CHARACTERS:
+    if len(text) > max_characters:
         raise MalformedError(f"session description of {len(text)} characters")
     if text.count("\n") > MAX_LINES:
         raise MalformedError("session description of too many lines")
