@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channel_recorder.rtc.receive.receiver import ESTIMATED_BITRATE_BPS, MAX_COMPOUND_BYTES, MID_URI, Receiver
+from channel_recorder.rtc.receive.receiver import ESTIMATED_BITRATE_BPS, MID_URI, Receiver
 from channel_recorder.rtc.receive.statistics import Drop
 from channel_recorder.rtc.receive.stream import ORIENTATION_URI, TRANSPORT_CC_URIS
 from channel_recorder.rtc.wire import rtcp
@@ -148,7 +148,7 @@ def test_reports_of_many_sources_are_spread_over_datagrams() -> None:
     reported = [b.ssrc for packet in packets if isinstance(packet, rtcp.ReceiverReport) for b in packet.reports]
     assert reported == list(range(1, 71))
     assert len(compounds) == 2
-    assert all(len(compound) <= MAX_COMPOUND_BYTES for compound in compounds)
+    assert all(len(compound) <= rtcp.MAX_COMPOUND_BYTES for compound in compounds)
 
 
 def test_a_high_bitrate_is_claimed_where_the_sender_wants_to_know() -> None:

@@ -13,9 +13,10 @@ MAX_RETRY_SECONDS = 5.0
 class KeyFrameRequests:
     """Paces the requests (PLI or FIR) of one stream."""
 
-    __slots__ = ("_retry_seconds", "_sent_seconds", "commands", "next_seconds")
+    __slots__ = ("_min_interval_seconds", "_retry_seconds", "_sent_seconds", "commands", "next_seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, min_interval_seconds: float = MIN_INTERVAL_SECONDS) -> None:
+        self._min_interval_seconds = min_interval_seconds
         self.next_seconds = inf
         """When the next request is due; infinity while none is wanted."""
         self.commands = 0
@@ -31,7 +32,7 @@ class KeyFrameRequests:
         """Ask, unless somebody does already. True if that is new."""
         if self.wanted:
             return False
-        self.next_seconds = max(now_seconds, self._sent_seconds + MIN_INTERVAL_SECONDS)
+        self.next_seconds = max(now_seconds, self._sent_seconds + self._min_interval_seconds)
         self._retry_seconds = FIRST_RETRY_SECONDS
         self.commands += 1
         return True

@@ -7,7 +7,7 @@ All times are seconds of one monotonic clock.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import inf
 
 from channel_recorder.errors import MalformedError
@@ -24,7 +24,6 @@ MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 REPORT_INTERVAL_SECONDS = 1.0
 ESTIMATED_BITRATE_BPS = 100_000_000
 """A constant: with anything that looks like congestion, servers would send a lower layer."""
-MAX_COMPOUND_BYTES = 1200
 MAX_RETIRED = 16
 
 
@@ -112,7 +111,7 @@ class Receiver:
             packets += stream.feedback(now_seconds)
         packets += self._arrivals.feedback(self.ssrc, self._media_ssrc(), now_seconds)
         self._rearm()
-        return list(_compounds([packet.to_bytes() for packet in packets]))
+        return list(rtcp.compounds(packets))
 
     def statistics(self, mid: str) -> ReceiveStatistics:
         """Raises `KeyError` for a mid that was not added, or was removed."""
@@ -221,15 +220,3 @@ class Receiver:
     def _rearm(self) -> None:
         streams_seconds = min((stream.next_seconds() for stream in self._streams.values()), default=inf)
         self.next_timer_seconds = min(self._report_seconds, self._arrivals.next_seconds, streams_seconds)
-
-
-def _compounds(packets: Iterable[bytes]) -> Iterator[bytes]:
-    """As few datagrams as hold them."""
-    compound = b""
-    for packet in packets:
-        if compound and len(compound) + len(packet) > MAX_COMPOUND_BYTES:
-            yield compound
-            compound = b""
-        compound += packet
-    if compound:
-        yield compound

@@ -15,6 +15,7 @@ class ReceptionReport:
         "_expected_before",
         "_last_report",
         "_received_before",
+        "expected_packets",
         "first_sequence",
         "fraction_lost",
     )
@@ -23,6 +24,8 @@ class ReceptionReport:
         self.first_sequence = first_sequence
         self.fraction_lost = 0
         """Of 256, in the last interval."""
+        self.expected_packets = 0
+        """In the last interval."""
         self._expected_before = 0
         self._received_before = 0
         self._last_report = 0
@@ -41,6 +44,7 @@ class ReceptionReport:
         expected_now = expected - self._expected_before
         lost_now = expected_now - (received - self._received_before)
         self._expected_before, self._received_before = expected, received
+        self.expected_packets = max(expected_now, 0)
         self.fraction_lost = min(255, (lost_now << 8) // expected_now) if expected_now > 0 and lost_now > 0 else 0
         delay_seconds = now_seconds - self._arrival_seconds if self._last_report else 0.0
         return ReportBlock(

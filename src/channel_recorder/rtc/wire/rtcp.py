@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from channel_recorder.rtc.wire.feedback import (
@@ -43,8 +43,11 @@ __all__ = [
     "SenderReport",
     "SourceDescription",
     "TransportFeedback",
+    "compounds",
     "parse",
 ]
+
+MAX_COMPOUND_BYTES: Final = 1200
 
 RtcpPacket = (
     SenderReport
@@ -66,6 +69,19 @@ def parse(compound: bytes) -> list[RtcpPacket]:
     """
     packets = (_parse_one(raw) for raw in split_compound(compound))
     return [packet for packet in packets if packet is not None]
+
+
+def compounds(packets: Iterable[RtcpPacket]) -> Iterator[bytes]:
+    """As few datagrams as hold them, in order."""
+    compound = b""
+    for packet in packets:
+        data = packet.to_bytes()
+        if compound and len(compound) + len(data) > MAX_COMPOUND_BYTES:
+            yield compound
+            compound = b""
+        compound += data
+    if compound:
+        yield compound
 
 
 def _parse_one(raw: RawPacket) -> RtcpPacket | None:

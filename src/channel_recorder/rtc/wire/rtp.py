@@ -56,7 +56,7 @@ class RtpPacket:
         header = _HEADER.pack(first, second, self.sequence, self.timestamp, self.ssrc)
         csrcs = b"".join(csrc.to_bytes(4, "big") for csrc in self.csrcs)
         padding = bytes(self.padding_bytes - 1) + bytes((self.padding_bytes,)) if self.padding_bytes else b""
-        return header + csrcs + _build_extensions(self.extensions) + self.payload + padding
+        return header + csrcs + build_extensions(self.extensions) + self.payload + padding
 
 
 def parse(packet: bytes) -> RtpPacket:
@@ -170,7 +170,8 @@ def _two_byte_extensions(packet: bytes, position: int, end: int) -> Iterator[tup
         position = value_end
 
 
-def _build_extensions(extensions: Mapping[int, bytes]) -> bytes:
+def build_extensions(extensions: Mapping[int, bytes]) -> bytes:
+    """The extension block, which follows the CSRCs, with one-byte headers where they do; empty for none."""
     if not extensions:
         return b""
     short = all(number < _RESERVED_ID and 1 <= len(value) <= 16 for number, value in extensions.items())

@@ -21,6 +21,7 @@ def test_every_codec_has_a_format() -> None:
 
 def check(codec: Codec, payloads: list[bytes]) -> None:
     starts = [FORMATS[codec].starts_frame(payload) for payload in payloads]
+    starts += [FORMATS[codec].starts_key_frame(payload) for payload in payloads]
     assert {type(start) for start in starts} <= {bool}
     with contextlib.suppress(MalformedError):
         frame = FORMATS[codec].assemble(payloads)

@@ -1,11 +1,15 @@
 """RTP payloads to frames, one file per payload format.
 
-A payload format is two pure functions. The receiver groups the payloads of one frame (same time stamp,
+A payload format is three pure functions. The receiver groups the payloads of one frame (same time stamp,
 contiguous sequence numbers, up to the marker) and asks:
 
 - `starts_frame(payload)`: can this payload be the first of a frame? Tells, after a loss, whether the
   beginning is there.
 - `assemble(payloads)`: the frame in the form `EncodedFrame.data` documents; raises `MalformedError`.
+
+A server forwards packets as they come and asks of one alone:
+
+- `starts_key_frame(payload)`: does what can be decoded without anything before begin here?
 """
 
 from __future__ import annotations
@@ -18,3 +22,4 @@ from dataclasses import dataclass
 class PayloadFormat:
     starts_frame: Callable[[bytes], bool]
     assemble: Callable[[Sequence[bytes]], bytes]
+    starts_key_frame: Callable[[bytes], bool]

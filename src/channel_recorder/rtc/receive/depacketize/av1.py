@@ -21,6 +21,8 @@ _CONTINUES_PREVIOUS = 0x80
 _CONTINUED_IN_NEXT = 0x40
 _EXTENSION = 0x04
 _HAS_SIZE = 0x02
+_STARTS_SEQUENCE = 0x08
+"""N: the first packet of a coded video sequence (section 4.4)."""
 _SINGLE_OBU = frozenset(bytes((0x10 | low,)) for low in range(16))
 """Z and Y clear, W = 1: the usual delta frame."""
 
@@ -38,6 +40,11 @@ def starts_frame(payload: bytes) -> bool:
         return False
     header = payload[1] if payload[0] & 0x30 == 0x10 else _first_counted_header(payload)
     return header >= 0 and header >> 3 & 0x0F not in _NEVER_FIRST
+
+
+def starts_key_frame(payload: bytes) -> bool:
+    """Never raises."""
+    return len(payload) > 1 and payload[0] & (_CONTINUES_PREVIOUS | _STARTS_SEQUENCE) == _STARTS_SEQUENCE
 
 
 def assemble(payloads: Sequence[bytes]) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from channel_recorder.codecs.annexb import START_CODE
 from channel_recorder.errors import MalformedError
 
 _LAST_SLICE = 5
+_IDR = 5
+_SPS = 7
 _STAP_A = 24
 _FU_A = 28
 _FU_START = 0x80
@@ -28,6 +30,21 @@ def starts_frame(payload: bytes) -> bool:
     if nal_type == _STAP_A:
         return _may_lead(payload[3], payload[4:5]) if len(payload) > 3 else False
     return 0 < nal_type < _STAP_A and _may_lead(nal_type, payload[1:2])
+
+
+def starts_key_frame(payload: bytes) -> bool:
+    """Never raises. A sequence parameter set, or the first slice of an IDR picture, begins here.
+
+    Clients send their parameter sets with every IDR picture, in front of it or in the same packet.
+    """
+    if len(payload) < 2:
+        return False
+    nal_type = payload[0] & 0x1F
+    if nal_type == _FU_A:
+        return payload[1] >= _FU_START and _is_key(payload[1], payload[2:3])
+    if nal_type == _STAP_A:
+        return any(_is_key(payload[start], payload[start + 1 : start + 2]) for start in _aggregated(payload))
+    return _is_key(nal_type, payload[1:2])
 
 
 def assemble(payloads: Sequence[bytes]) -> bytes:
@@ -59,6 +76,19 @@ def assemble(payloads: Sequence[bytes]) -> bytes:
 def _may_lead(header: int, following: bytes) -> bool:
     nal_type = header & 0x1F
     return nal_type > _LAST_SLICE or following >= b"\x80"
+
+
+def _is_key(header: int, following: bytes) -> bool:
+    nal_type = header & 0x1F
+    return nal_type == _SPS or (nal_type == _IDR and following >= b"\x80")
+
+
+def _aggregated(payload: bytes) -> Iterator[int]:
+    """Where the NAL units of a STAP-A begin, as far as they are there."""
+    position = 1
+    while position + 2 < len(payload):
+        yield position + 2
+        position += 2 + (payload[position] << 8 | payload[position + 1])
 
 
 def _append_fragment(parts: list[bytes], payload: bytes, fragmented: bool) -> bool:

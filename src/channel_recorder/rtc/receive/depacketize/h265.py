@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from channel_recorder.codecs.annexb import START_CODE
 from channel_recorder.errors import MalformedError
 
 _LAST_SLICE = 31
+_KEY_SLICES = range(16, 24)
+"""Intra random access points: BLA, IDR, CRA and two that are reserved."""
+_VPS, _SPS = 32, 33
 _AGGREGATION = 48
 _FRAGMENTATION = 49
 _FU_START = 0x80
@@ -25,6 +28,19 @@ def starts_frame(payload: bytes) -> bool:
     if nal_type == _AGGREGATION:
         return len(payload) > 6 and _may_lead(payload[4] >> 1 & 0x3F, payload[6:7])
     return nal_type < _AGGREGATION and _may_lead(nal_type, payload[2:3])
+
+
+def starts_key_frame(payload: bytes) -> bool:
+    """Never raises. A video or sequence parameter set, or the first slice of a random access picture, begins here."""
+    if len(payload) <= _HEADER_BYTES:
+        return False
+    nal_type = payload[0] >> 1 & 0x3F
+    if nal_type == _FRAGMENTATION:
+        return payload[2] >= _FU_START and _is_key(payload[2] & 0x3F, payload[3:4])
+    if nal_type == _AGGREGATION:
+        starts = _aggregated(payload)
+        return any(_is_key(payload[start] >> 1 & 0x3F, payload[start + 2 : start + 3]) for start in starts)
+    return _is_key(nal_type, payload[2:3])
 
 
 def assemble(payloads: Sequence[bytes]) -> bytes:
@@ -53,6 +69,18 @@ def assemble(payloads: Sequence[bytes]) -> bytes:
 def _may_lead(nal_type: int, following: bytes) -> bool:
     # first_slice_segment_in_pic_flag is the first bit after the NAL header.
     return nal_type > _LAST_SLICE or following >= b"\x80"
+
+
+def _is_key(nal_type: int, following: bytes) -> bool:
+    return nal_type in (_VPS, _SPS) or (nal_type in _KEY_SLICES and following >= b"\x80")
+
+
+def _aggregated(payload: bytes) -> Iterator[int]:
+    """Where the NAL units of an aggregation packet begin, as far as they are there."""
+    position = _HEADER_BYTES
+    while position + 2 < len(payload):
+        yield position + 2
+        position += 2 + (payload[position] << 8 | payload[position + 1])
 
 
 def _append_fragment(parts: list[bytes], payload: bytes, fragmented: bool) -> bool:

@@ -11,6 +11,11 @@ def starts_frame(payload: bytes) -> bool:
     return bool(payload)
 
 
+def starts_key_frame(payload: bytes) -> bool:
+    """Sound begins with any packet."""
+    return bool(payload)
+
+
 def assemble(payloads: Sequence[bytes]) -> bytes:
     """Raises `MalformedError` unless there is one payload, not empty."""
     if len(payloads) != 1 or not payloads[0]:

@@ -27,6 +27,17 @@ def starts_frame(payload: bytes) -> bool:
     return bool(payload) and payload[0] & _START_AND_PARTITION == _FRAME_START
 
 
+def starts_key_frame(payload: bytes) -> bool:
+    """Never raises. The frame begins with an inverse key frame flag (RFC 7741 section 4.3)."""
+    if not starts_frame(payload):
+        return False
+    try:
+        frame = _strip(payload)
+    except MalformedError:
+        return False
+    return bool(frame) and not frame[0] & 1
+
+
 def assemble(payloads: Sequence[bytes]) -> bytes:
     """The frame without descriptors. Raises `MalformedError`."""
     frame = _strip(payloads[0]) if len(payloads) == 1 else b"".join([_strip(payload) for payload in payloads])

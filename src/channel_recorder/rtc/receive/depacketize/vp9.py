@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from channel_recorder.codecs.vp9 import join_superframe
+from channel_recorder.codecs.vp9 import inspect, join_superframe
 from channel_recorder.errors import MalformedError
 
 _PICTURE_ID = 0x80
@@ -34,6 +34,19 @@ def starts_frame(payload: bytes) -> bool:
         return False
     layer = payload[position]
     return not layer & _SPATIAL_LAYER or not layer & _NEEDS_LOWER_LAYER
+
+
+def starts_key_frame(payload: bytes) -> bool:
+    """Never raises. The lowest layer of a picture that is not predicted from others begins here."""
+    if not payload or payload[0] & (_FRAME_START | _INTER_PICTURE) != _FRAME_START:
+        return False
+    first = payload[0]
+    if first == _FRAME_START:  # FFmpeg writes nothing else, so P says nothing either
+        return inspect(payload[1:]).key_frame
+    if not first & _LAYERS:
+        return True
+    position = _after_picture_id(payload, first)
+    return position < len(payload) and not payload[position] & _SPATIAL_LAYER
 
 
 def assemble(payloads: Sequence[bytes]) -> bytes:
