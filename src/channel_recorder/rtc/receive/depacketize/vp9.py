@@ -12,6 +12,7 @@ _INTER_PICTURE = 0x40
 _LAYERS = 0x20
 _FLEXIBLE = 0x10
 _FRAME_START = 0x08
+_START_AND_END = 0x0C
 _STRUCTURE = 0x02
 _SPATIAL_LAYER = 0x0E
 _NEEDS_LOWER_LAYER = 0x01
@@ -41,7 +42,7 @@ def starts_key_frame(payload: bytes) -> bool:
     if not payload or payload[0] & (_FRAME_START | _INTER_PICTURE) != _FRAME_START:
         return False
     first = payload[0]
-    if first == _FRAME_START:  # FFmpeg writes nothing else, so P says nothing either
+    if not first & ~_START_AND_END:  # FFmpeg writes nothing else, so P says nothing either
         return inspect(payload[1:]).key_frame
     if not first & _LAYERS:
         return True
