@@ -1,9 +1,9 @@
-"""UDP sockets of a connection and the addresses they are reached at.
+"""Sockets for media and the addresses they are reached at.
 
-One socket per address family, bound to the wildcard address: the kernel then picks the source address by the
-route to the far side, a change of addresses during a call does no harm, and there is one socket to poll however
-many interfaces (bridges, VPNs) the machine has. It is never shared between connections, since those to one
-LiveKit node all have the same remote address.
+A connection of the recorder has one socket per address family, bound to the wildcard address: the kernel then picks
+the source address by the route to the far side, a change of addresses during a call does no harm, and there is one
+socket to poll however many interfaces (bridges, VPNs) the machine has. It is never shared between connections, since
+those to one LiveKit node all have the same remote address. The server's one port is bound by `bind_at`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ import ifaddr
 
 RECEIVE_BUFFER_BYTES = 1 << 20
 """A key frame arrives in a burst; the kernel caps this at net.core.rmem_max."""
+SHARED_BUFFER_BYTES = 8 << 20
+"""Of the server's UDP port, to receive and to send: many senders' key frames, each sent on to everybody."""
+WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 
 
 def host_addresses() -> tuple[list[str], list[str]]:
@@ -52,18 +55,36 @@ def route_source(host: str, port: int) -> str | None:
         return str(probe.getsockname()[0])
 
 
-def _bind(family: socket.AddressFamily, port: int) -> socket.socket:
-    udp = socket.socket(family, socket.SOCK_DGRAM)
+def bind_at(kind: socket.SocketKind, host: str, port: int) -> socket.socket:
+    """A non-blocking socket for the many: UDP with large buffers, or TCP. `host`: an IP address. Raises OSError."""
+    bound = _bind(socket.AF_INET6 if ":" in host else socket.AF_INET, port, kind, host)
+    if kind == socket.SOCK_DGRAM:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SHARED_BUFFER_BYTES)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SHARED_BUFFER_BYTES)
+    return bound
+
+
+def _bind(
+    family: socket.AddressFamily,
+    port: int,
+    kind: socket.SocketKind = socket.SOCK_DGRAM,
+    host: str | None = None,
+) -> socket.socket:
+    bound = socket.socket(family, kind)
     try:
-        udp.setblocking(False)
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        bound.setblocking(False)
+        if kind == socket.SOCK_STREAM:
+            # A server that starts again right away finds connections of its predecessor in TIME_WAIT.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if family == socket.AF_INET6:
-            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        udp.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host or WILDCARDS[family], port))
     except OSError:
-        udp.close()
+        bound.close()
         raise
-    return udp
+    return bound
 
 
 def _ports(port_range: tuple[int, int] | None) -> Iterator[int]:
