@@ -20,6 +20,14 @@ class JoinRefusedError(Exception):
         self.status = status
 
 
+class AdminError(Exception):
+    """Why RoomService does not do what was asked: a Twirp code (`not_found`, `invalid_argument`, ...), a sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """Who somebody is and what they may do, after their token was checked."""
