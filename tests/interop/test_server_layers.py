@@ -15,8 +15,7 @@ from testbed.view import View
 from tests.interop.people import all_see, check_pictures_flow, has_tracks, seen, watch
 
 CHANNEL = "server-layers"
-WIDTH, HEIGHT = 640, 360
-LOW_WIDTH = 320
+WIDTH, HEIGHT = 640, 480
 FPS = 15
 SWITCH_SECONDS = 2.0
 SHOWERS = ("js-vp8", "py-vp8", "js-h264")
@@ -38,7 +37,7 @@ def has_width(view: View, who: str, low: bool) -> bool:
     camera = view.track(who, "camera")
     if camera is None or camera.counter is None:
         return False
-    return camera.width <= LOW_WIDTH if low else camera.width == WIDTH
+    return camera.width < WIDTH if low else camera.width == WIDTH
 
 
 async def change(watchers: list[Person], moment: str, story: Story) -> None:
@@ -94,7 +93,7 @@ async def hold_call(server: ServerProcess) -> Story:
         await asyncio.gather(*(person.join() for person in (*watchers, *showers)))
         for shower in showers:
             codec = shower.identity.partition("-")[2]
-            await shower.publish_camera(codec, width=WIDTH, height=HEIGHT, fps=FPS, simulcast=True, max_bitrate=600_000)
+            await shower.publish_camera(codec, width=WIDTH, height=HEIGHT, fps=FPS, simulcast=True, max_bitrate=900_000)
         await all_see(watchers, lambda view: has_tracks(view, dict.fromkeys(SHOWERS, ("camera",))))
         for moment in CHANGES:
             await change(watchers, moment, story)
