@@ -19,6 +19,7 @@ from channel_recorder.rtc.peer.sections import (
     LocalTransport,
     RemoteTransport,
     bundled_sections,
+    compare_media,
     data_channels,
     first_ssrcs,
     is_media,
@@ -149,18 +150,14 @@ def _compare(
     transport: RemoteTransport,
     accepted: Mapping[int, MediaDescription | DataChannels],
 ) -> Changes:
-    same_track = {mid for mid in before if mid in after and _track(before[mid]) == _track(after[mid])}
+    removed, changed, added = compare_media(before, after)
     return Changes(
         transport=transport,
-        removed=tuple(media for mid, media in before.items() if mid not in same_track),
-        changed=tuple(after[mid] for mid in before if mid in same_track and before[mid] != after[mid]),
-        added=tuple(media for mid, media in after.items() if mid not in same_track),
+        removed=removed,
+        changed=changed,
+        added=added,
         data_channels=next((each for each in accepted.values() if isinstance(each, DataChannels)), None),
     )
-
-
-def _track(media: MediaDescription) -> tuple[str, str, str]:
-    return media.kind, media.stream_id, media.track_id
 
 
 def _media_description(index: int, section: MediaSection, codecs: Collection[Codec]) -> MediaDescription | None:

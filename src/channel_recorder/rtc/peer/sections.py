@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from channel_recorder.errors import ProtocolError
 from channel_recorder.model import Codec
-from channel_recorder.rtc.description import PayloadType
+from channel_recorder.rtc.description import MediaDescription, PayloadType
 from channel_recorder.rtc.wire.sdp import Fingerprint, MediaSection, RtpFormat, SessionDescription
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -130,6 +130,18 @@ def rejection(section: MediaSection) -> MediaSection:
     )
 
 
+def compare_media(
+    before: Mapping[str, MediaDescription], after: Mapping[str, MediaDescription]
+) -> tuple[tuple[MediaDescription, ...], tuple[MediaDescription, ...], tuple[MediaDescription, ...]]:
+    """By mid: what was removed, changed and added. Another track on the same m-line is a removal and an addition."""
+    same_track = {mid for mid in before if mid in after and _track(before[mid]) == _track(after[mid])}
+    return (
+        tuple(media for mid, media in before.items() if mid not in same_track),
+        tuple(after[mid] for mid in before if mid in same_track and before[mid] != after[mid]),
+        tuple(media for mid, media in after.items() if mid not in same_track),
+    )
+
+
 def sends(section: MediaSection) -> bool:
     return section.direction in ("sendonly", "sendrecv")
 
@@ -140,6 +152,10 @@ def receives(section: MediaSection) -> bool:
 
 def mid_of(section: MediaSection, index: int) -> str:
     return section.mid if section.mid is not None else str(index)
+
+
+def _track(media: MediaDescription) -> tuple[str, str, str]:
+    return media.kind, media.stream_id, media.track_id
 
 
 def _is_usable(codec: Codec, rtp_format: RtpFormat) -> bool:
