@@ -1,7 +1,8 @@
 """STUN (RFC 8489) as an ice-lite agent needs it: binding requests in, responses out.
 
-aioice has a STUN module as well, but takes ten times as long, and this parser is open to everybody who can reach
-the port.
+Everybody who reaches the port may ask, so what it costs counts: aioice's STUN module takes twice as long for an
+answer, 17 times as long for a datagram made to be slow (500 attributes in 2 KB: 0.1 ms), and reads 64 KB of them;
+nor does it say which attributes it should have understood.
 """
 
 from __future__ import annotations
