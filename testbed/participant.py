@@ -44,7 +44,6 @@ ANSWERED_METHOD = "backwards"
 class Published:
     device: Camera | Microphone
     track: rtc.LocalVideoTrack | rtc.LocalAudioTrack
-    sid: str
 
 
 class Participant:
@@ -104,7 +103,7 @@ class Participant:
         camera.rotation = rotation
         track = rtc.LocalVideoTrack.create_video_track(source, camera.source)
         publication = await self._room.local_participant.publish_track(track, options)
-        self._published[source] = Published(camera, track, publication.sid)
+        self._published[source] = Published(camera, track)
         return publication.sid
 
     def _look(self, look: str, width: int, height: int) -> Look:
@@ -115,7 +114,7 @@ class Participant:
         track = rtc.LocalAudioTrack.create_audio_track(source, microphone.source)
         options = rtc.TrackPublishOptions(source=SOURCES[source], dtx=dtx, red=red)
         publication = await self._room.local_participant.publish_track(track, options)
-        self._published[source] = Published(microphone, track, publication.sid)
+        self._published[source] = Published(microphone, track)
         return publication.sid
 
     async def mute(self, source: str) -> None:
@@ -143,8 +142,13 @@ class Participant:
         published.device.task.cancel()
         await asyncio.sleep(0.1)
         report = await self._report(published)
-        await self._room.local_participant.unpublish_track(published.sid)
+        await self._room.local_participant.unpublish_track(self._sid(source))
         return report
+
+    def _sid(self, source: str) -> str:
+        """Another one after a reconnection."""
+        publications = self._room.local_participant.track_publications.values()
+        return next(one.sid for one in publications if one.source == SOURCES[source])
 
     async def report(self, source: str) -> dict[str, Any]:
         return await self._report(self._published[source])

@@ -65,35 +65,39 @@ export class Participant {
 
   async publish(source, device, options) {
     const publication = await this.room.localParticipant.publishTrack(device.track, options);
-    this.published.set(source, { device, publication });
+    this.published.set(source, device);
     return publication.trackSid;
   }
 
+  // Another one after a reconnection.
+  publication(source) {
+    return this.room.localParticipant.getTrackPublication(source);
+  }
+
   async mute({ source }) {
-    await this.published.get(source).publication.mute();
+    await this.publication(source).mute();
   }
 
   async unmute({ source }) {
-    await this.published.get(source).publication.unmute();
+    await this.publication(source).unmute();
   }
 
   async unpublish({ source }) {
-    const { device, publication } = this.published.get(source);
+    const device = this.published.get(source);
     this.published.delete(source);
     device.stop();
     await new Promise((resolve) => setTimeout(resolve, 200));
-    const report = await this.reported(device, publication);
-    await this.room.localParticipant.unpublishTrack(publication.track);
+    const report = await this.reported(device, source);
+    await this.room.localParticipant.unpublishTrack(device.track);
     return report;
   }
 
   async report({ source }) {
-    const { device, publication } = this.published.get(source);
-    return this.reported(device, publication);
+    return this.reported(this.published.get(source), source);
   }
 
-  async reported(device, publication) {
-    const stats = await publication.track.sender?.getStats();
+  async reported(device, source) {
+    const stats = await this.publication(source)?.track?.sender?.getStats();
     const layers = [...(stats?.values() ?? [])].filter((one) => one.type === 'outbound-rtp');
     return {
       captured: device.captured,
