@@ -218,7 +218,7 @@ class SubscriberPeer:
 
     def _on_application_data(self, data: bytes) -> None:
         if self._data is not None:
-            self._data.receive(data)
+            self._data.receive(data, self._now())
 
     def _close_data(self) -> None:
         data, self._data = self._data, None

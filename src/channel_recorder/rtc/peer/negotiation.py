@@ -13,6 +13,7 @@ from channel_recorder.errors import ProtocolError
 from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import MediaDescription
 from channel_recorder.rtc.peer.sections import (
+    MAX_DATA_MESSAGE_BYTES,
     MID_URI,
     TRANSPORT_CC_URI,
     DataChannels,
@@ -36,7 +37,6 @@ from channel_recorder.rtc.wire.sdp_writer import write_session_description
 VIDEO_ORIENTATION_URI = "urn:3gpp:video-orientation"
 ACCEPTED_EXTENSIONS = frozenset({MID_URI, TRANSPORT_CC_URI, VIDEO_ORIENTATION_URI})
 ACCEPTED_FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"})
-MAX_DATA_MESSAGE_BYTES = 262_144
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

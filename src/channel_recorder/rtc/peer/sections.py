@@ -12,6 +12,8 @@ from channel_recorder.rtc.wire.sdp import Fingerprint, MediaSection, RtpFormat, 
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+MAX_DATA_MESSAGE_BYTES = 262_144
+"""What a recorder takes on a data channel."""
 
 _CODECS: Mapping[tuple[str, str], Codec] = {(codec.kind, codec.value): codec for codec in Codec}
 _IS_DTLS_CLIENT = {"active": False, "passive": True}
