@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 
-from channel_recorder import __version__
+from channel_recorder.sfu.settings import SERVER_VERSION
 from testbed.server_process import API_KEY, API_SECRET, ServerProcess, free_port
 
 
@@ -14,22 +14,26 @@ class EmbeddedServer(ServerProcess):
     def __init__(self, *flags: str, tcp_only: bool = False, webhook_url: str = "") -> None:
         """`flags`: more of the command line."""
         super().__init__()
-        self.version, self.name = __version__, "channel-recorder serve"
+        self.version, self.name = SERVER_VERSION, "channel-recorder serve"
         webhook = ("--webhook-url", webhook_url) if webhook_url else ()
         self._flags = (*flags, *webhook)
         self._tcp_only = tcp_only
-        self._media_ports: tuple[int, tuple[str, ...]] = (0, ())
-        """Chosen for one `port`."""
+        self.udp_port, self.tcp_port = 0, 0
+        """Of media; no UDP at all: 0."""
+        self._chosen_for = 0
 
     def _command(self) -> list[str]:
-        if self._media_ports[0] != self.port:
-            udp = 0 if self._tcp_only else free_port(socket.SOCK_DGRAM)
-            tcp = free_port(socket.SOCK_STREAM)
-            self._media_ports = self.port, ("--rtc-port", str(udp), "--rtc-tcp-port", str(tcp))
-        address = ("--host", "127.0.0.1", "--port", str(self.port))
-        recordings = ("--recordings", str(self.folder / "recordings"))
-        command = (sys.executable, "-m", "channel_recorder.cli", "serve")
-        return [*command, *address, *self._media_ports[1], *recordings, *self._flags]
+        if self._chosen_for != self.port:
+            self.udp_port = 0 if self._tcp_only else free_port(socket.SOCK_DGRAM)
+            self.tcp_port = free_port(socket.SOCK_STREAM)
+            self._chosen_for = self.port
+        return [
+            *(sys.executable, "-m", "channel_recorder.cli", "serve"),
+            *("--host", "127.0.0.1", "--port", str(self.port)),
+            *("--rtc-port", str(self.udp_port), "--rtc-tcp-port", str(self.tcp_port)),
+            *("--recordings", str(self.folder / "recordings")),
+            *self._flags,
+        ]
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {"CHANNEL_RECORDER_KEYS": f"{API_KEY}:{API_SECRET}"}

@@ -164,6 +164,11 @@ class Participant:
             payload, topic=topic, reliable=reliable, destination_identities=to
         )
 
+    async def flood_data(self, count: int, size: int) -> None:
+        """As fast as the SDK takes it."""
+        for number in range(count):
+            await self._room.local_participant.publish_data(b"\0" * size, topic="flood", reliable=number % 2 == 0)
+
     async def send_text(self, text: str, topic: str) -> None:
         await self._room.local_participant.send_text(text, topic=topic)
 

@@ -53,6 +53,9 @@ class Publisher(Person):
     async def rotate(self, degrees: int, source: str = "camera") -> None:
         await self._do("rotate", source=source, degrees=degrees)
 
+    async def flood_data(self, count: int, size: int) -> None:
+        await self._do("flood_data", count=count, size=size)
+
     async def _do(self, method: str, **arguments: Any) -> Any:
         async with self._lock:
             process = self._process

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ QUALITY_NAMES = {
     rtc.ConnectionQuality.QUALITY_EXCELLENT: "excellent",
     rtc.ConnectionQuality.QUALITY_LOST: "lost",
 }
+MAX_MESSAGES = 500
 TEXT_TOPICS = ("lk.chat", "chat", "notes")
 EVENTS = {
     "participant_connected": "joined",
@@ -110,7 +112,7 @@ class Viewer:
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._writers: set[asyncio.Task[None]] = set()
         self._speakers: list[str] = []
-        self._messages: list[dict[str, Any]] = []
+        self._messages: deque[dict[str, Any]] = deque(maxlen=MAX_MESSAGES)
         self._events: list[str] = []
         for event, word in EVENTS.items():
             self._room.on(event, lambda *told, word=word: self._note(word, told))  # type: ignore[arg-type]
@@ -132,7 +134,7 @@ class Viewer:
             "is_connected": self._room.connection_state == rtc.ConnectionState.CONN_CONNECTED,
             "is_recorded": self._room.is_recording,
             "people": {one.identity: self._person(one) for one in self._room.remote_participants.values()},
-            "messages": self._messages,
+            "messages": list(self._messages),
             "events": self._events,
         }
 

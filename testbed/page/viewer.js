@@ -7,6 +7,7 @@ const AUDIBLE = 0.05;
 const FFT_SIZE = 8192;
 // What a full-scale tone measures with the analyser's Blackman window.
 const WINDOW_GAIN = 0.42 / 2;
+const MAX_MESSAGES = 500;
 const TEXT_TOPICS = ['lk.chat', 'chat', 'notes'];
 const EVENTS = {
   participantConnected: 'joined',
@@ -172,6 +173,7 @@ export class Viewer {
 
   hear(sender, kind, topic, text, reliable) {
     this.messages.push({ sender, kind, topic, text, reliable });
+    if (this.messages.length > MAX_MESSAGES) this.messages.shift();
   }
 
   forget() {
