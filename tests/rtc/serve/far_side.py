@@ -186,6 +186,12 @@ class FarSide:
         return way
 
 
+async def until(holds: Callable[[], object]) -> None:
+    """For what nobody tells: the loop turns until then."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def media_port(host: str = "127.0.0.1") -> AsyncGenerator[MediaPort]:
     port = await MediaPort.open(host, 0, tcp_port=0)
