@@ -48,7 +48,10 @@ class MediaPort:
     ) -> MediaPort:
         """`host`: an address or a name to bind to; "0.0.0.0" is all of IPv4, "::" and "" are all of both families.
         Port 0 is any free one. `advertise`: the addresses that far sides are told, where they are others than those
-        bound to: a public address in front of NAT. Raises OSError, or ConfigError for addresses that are none."""
+        bound to: a public address in front of NAT. Raises OSError, or ConfigError for addresses that are none.
+
+        Of several addresses in one network only the one that the kernel sends from works where all are bound to:
+        far sides refuse an answer from another address than they asked. Name the wanted one as `host`."""
         hosts = await _resolve(host)
         addresses = _advertised(advertise, hosts)
         udp = _bind_all(socket.SOCK_DGRAM, hosts, udp_port)
