@@ -98,8 +98,8 @@ class SrtpSessions:
 
 
 class BoundedSrtpSessions(SrtpSessions):
-    """For far sides nobody vouches for: libsrtp keeps a kilobyte of every SSRC that it ever saw, and looks through
-    them all for each packet.
+    """For far sides nobody vouches for: libsrtp keeps half a kilobyte of every SSRC that it ever saw, and looks
+    through them all for each packet (8 us more with 5000).
 
     SSRCs are counted in generations: with more than MAX_RECENT_SOURCES in one, those are forgotten that were heard
     in neither it nor the one before.
