@@ -81,7 +81,9 @@ class FrontDesk:
         name = _checked_name(wish.name)
         arguments.check_channel_id(wish.channel)
         if not wish.take_over and await self._is_taken(wish.channel, name):
-            raise ProblemError(409, f"somebody named {name!r} is in the channel already", reason="name_taken")
+            raise ProblemError(
+                409, f"somebody named {name} is in the channel already: choose another name", reason="name_taken"
+            )
         url = self._settings.client_url or _own_url(request)
         return Session(url=url, token=self._token(name, wish.channel), identity=name)
 
