@@ -114,9 +114,15 @@ async def test_a_taken_uid_is_refused_before_anybody_is_thrown_out(tmp_path: Pat
     assert not root.exists()
 
 
-def test_a_join_without_key_and_certificate_is_a_token_error() -> None:
-    with new_engine(certificate=None) as one, pytest.raises(TokenError):
-        one.join_channel(None, "room", 9)
+async def test_a_server_that_wants_more_than_an_app_id_is_a_token_error(tmp_path: Path) -> None:
+    config = RecordingConfig(record_file_root_dir=tmp_path)
+    async with (
+        raw_server(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n") as address,
+        aio.RecordingEngine(KEY, server_url=f"ws://{address}") as one,
+    ):
+        with pytest.raises(TokenError, match="does not let in with the App ID alone") as caught:
+            await one.join_channel(None, "room", 9, config)
+    assert caught.value.code is ErrorCode.TOKEN_INVALID
 
 
 def test_a_root_that_cannot_be_a_folder_is_a_storage_error(tmp_path: Path) -> None:

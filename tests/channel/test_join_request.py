@@ -41,6 +41,12 @@ def test_the_query_asks_for_everything_at_full_quality(auto_subscribe: bool, sai
     }
 
 
+def test_what_the_token_does_not_tell_is_in_the_query() -> None:
+    more = {"channel": "a b&c", "uid": "9"}
+    query = parse_qs(urlsplit(join_url("ws://h", auto_subscribe=True, version="1", more=more)).query)
+    assert (query["channel"], query["uid"], query["protocol"]) == (["a b&c"], ["9"], ["16"])
+
+
 @pytest.mark.parametrize(
     ("server_url", "told"),
     [

@@ -11,10 +11,12 @@ from channel_recorder import clock
 from channel_recorder.config import RecordingConfig
 from channel_recorder.errors import ConfigError, ErrorCode, StorageError, TokenError, UidInUseError
 from channel_recorder.model import User
+from channel_recorder.protocol.classic_tokens import make_classic_token
 from channel_recorder.protocol.tokens import make_recorder_token, read_unverified
 from channel_recorder.wiring.join import JoinRequest, check_join
 from tests.channel.fake_server import raw_server
 
+APP_ID = "970ca35de60c44645bbae8a215061b33"
 KEY, SECRET = "devkey", "a-secret-of-at-least-32-characters-xx"
 HOUR = 3600.0
 
@@ -47,9 +49,55 @@ def test_the_key_given_is_used_as_it_is() -> None:
     assert request(channel_key=given, app_certificate=SECRET).make_token() == given
 
 
-def test_neither_key_nor_certificate_is_an_error() -> None:
-    with pytest.raises(TokenError, match="needs a channel key"):
-        request().make_token()
+def test_without_key_and_certificate_the_app_id_is_the_token_and_the_query_says_who() -> None:
+    made = request().make_token()
+    assert made == KEY
+    assert request().query(made) == {"channel": "lesson", "uid": "9", "recorder": "1"}
+
+
+def classic(version: str, *, app_id: str = APP_ID, **fields: Any) -> str:
+    defaults: dict[str, Any] = {
+        "channel": "lesson",
+        "account": "9",
+        "privileges": (1,),
+        "now_seconds": clock.unix_seconds(),
+        "valid_for_seconds": 3600,
+        "salt": 1,
+    }
+    return make_classic_token(version, app_id, "a-certificate", **defaults | fields)
+
+
+@pytest.mark.parametrize("version", ["006", "007"])
+def test_a_classic_key_is_used_as_it_is_and_the_query_says_who(version: str) -> None:
+    given = classic(version)
+    asked = request(app_id=APP_ID, channel_key=given)
+    assert asked.make_token() == given
+    assert asked.query(given) == {"channel": "lesson", "uid": "9", "recorder": "1"}
+    named = request(app_id=APP_ID, channel_key=given, user=User(uid=2**31, account="rec"))
+    assert named.query(given)["user_account"] == "rec"
+
+
+def test_a_livekit_key_says_it_all() -> None:
+    assert request(app_certificate=SECRET).query(token()) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (classic("006", app_id=APP_ID[::-1]), ErrorCode.TOKEN_INVALID),
+        (classic("007", app_id="other"), ErrorCode.TOKEN_INVALID),
+        (classic("007", channel="other"), ErrorCode.TOKEN_INVALID),
+        (classic("007", account="10"), ErrorCode.TOKEN_INVALID),
+        (classic("007", privileges=()), ErrorCode.TOKEN_INVALID),
+        (classic("006", now_seconds=clock.unix_seconds() - 48 * HOUR), ErrorCode.TOKEN_EXPIRED),
+        (classic("007", now_seconds=clock.unix_seconds() - 48 * HOUR), ErrorCode.TOKEN_EXPIRED),
+        ("006garbage", ErrorCode.TOKEN_INVALID),
+    ],
+)
+def test_a_classic_key_that_does_not_fit_is_refused_before_the_join(given: str, code: ErrorCode) -> None:
+    with pytest.raises(TokenError) as caught:
+        request(app_id=APP_ID, channel_key=given).make_token()
+    assert caught.value.code is code
 
 
 @pytest.mark.parametrize(

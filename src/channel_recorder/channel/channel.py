@@ -10,7 +10,7 @@ Used once; a rejoin is a new Channel with `token` of the old one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from channel_recorder.channel.connection import Connection
@@ -37,13 +37,21 @@ class Channel:
     """A receiving member of a channel. To be made and used on one running loop."""
 
     def __init__(
-        self, server_url: str, token: str, *, auto_subscribe: bool, listener: ChannelListener, version: str = ""
+        self,
+        server_url: str,
+        token: str,
+        *,
+        auto_subscribe: bool,
+        listener: ChannelListener,
+        version: str = "",
+        query: Mapping[str, str] | None = None,
     ) -> None:
         """`auto_subscribe`: every track is sent; else only those asked for with `subscribe`.
 
-        `version` of this program, told to the server. Raises ConfigError for a bad URL.
+        `version` of this program, told to the server. `query`: what a token does not tell that is none of LiveKit's.
+        Raises ConfigError for a bad URL.
         """
-        self._url = join_url(server_url, auto_subscribe=auto_subscribe, version=version)
+        self._url = join_url(server_url, auto_subscribe=auto_subscribe, version=version, more=query)
         self._server = server_name(server_url)
         self._token = token
         self._listener = listener

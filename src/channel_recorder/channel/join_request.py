@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
 
 from channel_recorder.errors import ConfigError
@@ -12,10 +13,11 @@ PROTOCOL_VERSION = 16
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
-def join_url(server_url: str, *, auto_subscribe: bool, version: str) -> str:
+def join_url(server_url: str, *, auto_subscribe: bool, version: str, more: Mapping[str, str] | None = None) -> str:
     """Where to open the WebSocket. The access token is not in it: it goes into the Authorization header.
 
-    `auto_subscribe`: the server sends every track; else only what is asked for. Raises ConfigError.
+    `auto_subscribe`: the server sends every track; else only what is asked for. `more`: what the access token does
+    not tell. Raises ConfigError.
     """
     parts = _split(server_url)
     query = {
@@ -26,6 +28,7 @@ def join_url(server_url: str, *, auto_subscribe: bool, version: str) -> str:
         "sdk": "unknown",
         "version": version,
         "os": platform.system().lower(),
+        **(more or {}),
     }
     path = parts.path.rstrip("/") + "/rtc"
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))

@@ -18,6 +18,7 @@ from channel_recorder.errors import (
     UidInUseError,
 )
 from channel_recorder.events import Disconnected, LeaveReason
+from channel_recorder.protocol.classic_tokens import is_classic_token
 from channel_recorder.protocol.tokens import check_times, read_unverified
 
 
@@ -65,6 +66,10 @@ def _unauthorized(body: str, token: str, now_unix_seconds: float) -> JoinError:
     check = _check_token(token, now_unix_seconds)
     if check is not None:
         return check
+    if "." not in token and not is_classic_token(token):
+        return TokenError(
+            "the server does not let in with the App ID alone: give the App Certificate, or an access token"
+        )
     if "invalid api key" in body:
         return AppIdError("the server does not know the App ID (API key) that the access token was made with")
     if "expired" in body:

@@ -40,6 +40,7 @@ from channel_recorder.clock import monotonic_seconds, utc_now
 from channel_recorder.config import RecordingConfig
 from channel_recorder.errors import JoinError, RecorderError, TokenError
 from channel_recorder.model import FIRST_ASSIGNED_UID
+from channel_recorder.protocol.classic_tokens import account_of, is_classic_token
 from channel_recorder.protocol.tokens import read_unverified
 from channel_recorder.recording.users import is_uid, user_of
 
@@ -198,7 +199,9 @@ def _plan(channel: str, uid: int | None, user_account: str | None, token: str | 
 def _identity_in(token: str | None) -> str | None:
     """Whom the token is for. None: it does not say, or is of a kind that only the server reads."""
     try:
-        return (read_unverified(token).identity or None) if token else None
+        if not token:
+            return None
+        return (account_of(token) if is_classic_token(token) else read_unverified(token).identity) or None
     except TokenError:
         return None
 

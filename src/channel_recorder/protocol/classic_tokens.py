@@ -35,6 +35,23 @@ def app_id_of(token: str) -> str:
     return _read(token).app_id
 
 
+def account_of(token: str) -> str:
+    """The user it is for; empty: anybody, or it does not tell. Raises TokenError."""
+    content = _read(token)
+    return content.account if isinstance(content, AccessToken007) else ""
+
+
+def check_classic_token(token: str, membership: Membership, now_seconds: float) -> None:
+    """Tells before any connection is made what is wrong with it, as far as that shows without the certificate.
+
+    Raises TokenError.
+    """
+    content = _read(token)
+    if isinstance(content, AccessToken007):
+        membership = _member_of_007(content, membership)
+    _as_access_token(content, membership, now_seconds)
+
+
 def verify_classic_token(
     token: str, certificates: Mapping[str, str], membership: Membership, now_seconds: float
 ) -> AccessToken:
@@ -50,7 +67,9 @@ def verify_classic_token(
     if isinstance(content, AccessToken006):
         member = _member_of_006(content, certificate, membership)
     else:
-        member = _member_of_007(content, certificate, membership)
+        if not content.is_signed(certificate):
+            raise TokenError("the signature of the access token does not fit the App Certificate")
+        member = _member_of_007(content, membership)
     return _as_access_token(content, member, now_seconds)
 
 
@@ -112,9 +131,7 @@ def _member_of_006(content: AccessToken006, certificate: str, membership: Member
     raise TokenError("the access token is for another channel or user, or was made with another App Certificate")
 
 
-def _member_of_007(content: AccessToken007, certificate: str, membership: Membership) -> Membership:
-    if not content.is_signed(certificate):
-        raise TokenError("the signature of the access token does not fit the App Certificate")
+def _member_of_007(content: AccessToken007, membership: Membership) -> Membership:
     if content.channel is None:
         raise TokenError("the access token does not allow to join a channel (permission denied)")
     if membership.channel not in ("", content.channel):

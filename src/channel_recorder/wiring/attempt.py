@@ -18,7 +18,6 @@ from channel_recorder.channel.signal_events import (
     TokenRefreshed,
 )
 from channel_recorder.channel.signal_messages import VideoLayer
-from channel_recorder.config import RecordingConfig
 from channel_recorder.errors import ProtocolError, StateError
 from channel_recorder.events import Disconnected, LeaveReason
 from channel_recorder.model import Codec, IceServer
@@ -26,6 +25,7 @@ from channel_recorder.recording.recording import Recording
 from channel_recorder.rtc.description import MediaDescription, TrackListener
 from channel_recorder.rtc.peer.connection import SubscriberPeer
 from channel_recorder.rtc.peer.contract import PeerState
+from channel_recorder.wiring.join import JoinRequest
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +40,18 @@ class Attempt:
     is made only after the join succeeded.
     """
 
-    def __init__(self, server_url: str, token: str, config: RecordingConfig) -> None:
+    def __init__(self, request: JoinRequest, token: str) -> None:
         self._ended: asyncio.Future[Disconnected] = asyncio.get_running_loop().create_future()
         self.refreshed_token: str | None = None
-        self._config = config
-        self._channel = Channel(server_url, token, auto_subscribe=False, listener=self, version=__version__)
+        self._config = request.config
+        self._channel = Channel(
+            request.server_url,
+            token,
+            auto_subscribe=False,
+            listener=self,
+            version=__version__,
+            query=request.query(token),
+        )
         self._recording: Recording | None = None
         self._early: list[SignalEvent] = []
         self._ice_servers: tuple[IceServer, ...] = ()

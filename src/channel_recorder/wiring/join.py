@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from channel_recorder import clock
@@ -10,7 +11,9 @@ from channel_recorder.channel.room_service import is_identity_taken
 from channel_recorder.config import RecordingConfig
 from channel_recorder.errors import TokenError, UidInUseError
 from channel_recorder.model import User
+from channel_recorder.protocol.classic_tokens import Membership, app_id_of, check_classic_token, is_classic_token
 from channel_recorder.protocol.tokens import check_recorder_token, make_recorder_token, read_unverified
+from channel_recorder.recording.users import is_uid
 from channel_recorder.storage.directory import StorageRoot
 from channel_recorder.storage.selector import select_root
 
@@ -27,21 +30,46 @@ class JoinRequest:
     config: RecordingConfig
 
     def make_token(self) -> str:
-        """The key given, or one made with the certificate. Raises TokenError if it can't be used for this join."""
+        """The key given, or one made with the certificate, or the App ID, which some servers take alone.
+
+        Raises TokenError if it can't be used for this join.
+        """
         token = self.channel_key or self._made_token()
+        if token == self.app_id:
+            return token
+        if is_classic_token(token):
+            self._check_app_id(app_id_of(token))
+            check_classic_token(token, self._membership(), clock.unix_seconds())
+        else:
+            self._check_livekit_token(token)
+        return token
+
+    def query(self, token: str) -> Mapping[str, str]:
+        """What a join has to say beside a token that is none of LiveKit's; LiveKit's say it all."""
+        if token != self.app_id and not is_classic_token(token):
+            return {}
+        name = "uid" if is_uid(self.user.account) else "user_account"
+        return {"channel": self.channel_id, name: self.user.account, "recorder": "1"}
+
+    def _membership(self) -> Membership:
+        return Membership(channel=self.channel_id, account=self.user.account, recorder=True)
+
+    def _check_livekit_token(self, token: str) -> None:
         content = read_unverified(token)
-        if content.api_key != self.app_id:
-            raise TokenError(
-                f"the access token was made with another App ID than {self.app_id!r}: give one of this App ID"
-            )
+        self._check_app_id(content.api_key)
         check_recorder_token(
             content, room=self.channel_id, identity=self.user.account, now_seconds=clock.unix_seconds()
         )
-        return token
+
+    def _check_app_id(self, app_id: str) -> None:
+        if app_id != self.app_id:
+            raise TokenError(
+                f"the access token was made with another App ID than {self.app_id!r}: give one of this App ID"
+            )
 
     def _made_token(self) -> str:
         if self.app_certificate is None:
-            raise TokenError("joining needs a channel key (access token), or the app certificate to make one with")
+            return self.app_id
         return make_recorder_token(
             self.app_id,
             self.app_certificate,

@@ -77,7 +77,7 @@ class LiveRecording:
         """Joins. Raises ConfigError, JoinError and its kinds, StorageError; nothing is on disk then."""
         root = await check_join(request)
         started = clock.monotonic_seconds()
-        attempt = Attempt(request.server_url, request.make_token(), request.config)
+        attempt = Attempt(request, request.make_token())
         try:
             await attempt.connect()
             directory = await asyncio.to_thread(root.create, request.channel_id, clock.utc_now())
@@ -184,7 +184,7 @@ class LiveRecording:
     async def _try_again(self) -> Attempt | None:
         attempt: Attempt | None = None
         try:
-            attempt = Attempt(self._request.server_url, self._next_token(), self._request.config)
+            attempt = Attempt(self._request, self._next_token())
             await attempt.connect()
         except TokenError as error:
             # Trying again would end the same way.
