@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from channel_recorder.cli import token as token_command
+from channel_recorder.protocol.classic_tokens import Membership, verify_classic_token
 from channel_recorder.protocol.tokens import RECORDER_GRANTS, AccessToken, Grants, verify_access_token
 from tests.cli.conftest import Run
 
+APP_ID = "970ca35de60c44645bbae8a215061b33"
 NOW = 1_800_000_000.0
 
 
@@ -49,6 +51,22 @@ def test_the_life_time_is_as_told(run: Run, text: str, seconds: int) -> None:
     assert printed(run, "room", "--uid", "7", "--valid-for", text).expires_at == NOW + seconds
 
 
+@pytest.mark.parametrize("version", ["006", "007"])
+@pytest.mark.parametrize(("role", "sends"), [("publisher", True), ("subscriber", False), ("recorder", False)])
+def test_a_token_may_have_a_classic_format(
+    run: Run, monkeypatch: pytest.MonkeyPatch, version: str, role: str, sends: bool
+) -> None:
+    monkeypatch.setenv("CHANNEL_RECORDER_APP_ID", APP_ID)
+    finished = run(["token", "lesson-7", "--uid", "7", "--role", role, "--format", version])
+    assert (finished.status, finished.err) == (0, "")
+    text = finished.out.strip()
+    assert text.startswith(version)
+    membership = Membership(channel="lesson-7", account="7")
+    token = verify_classic_token(text, {APP_ID: "certificate-of-devkey"}, membership, NOW)
+    assert (token.identity, token.room, token.grants.can_publish) == ("7", "lesson-7", sends)
+    assert token.expires_at == NOW + 6 * 3600
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -59,6 +77,8 @@ def test_the_life_time_is_as_told(run: Run, text: str, seconds: int) -> None:
         (["room", "--uid", "7", "--valid-for", "soon"], "--valid-for='soon' is no time"),
         (["room", "--uid", "7", "--valid-for", "0h"], "--valid-for='0h' is no time"),
         (["room", "--uid", "7", "--role", "king"], "king"),
+        (["room", "--uid", "7", "--format", "005"], "005"),
+        (["room", "--uid", "7", "--format", "006"], "an AccessToken 006 needs an App ID of 32 characters"),
         (["room", "--uid", "7", "--app-certificate", "@/no/such/file"], "--app-certificate @/no/such/file cannot"),
     ],
 )
