@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 import socket
 import struct
@@ -14,13 +13,11 @@ from typing import Any
 
 import httpx
 import pylibsrtp
-from aiortc import RTCPeerConnection, RTCSessionDescription
-from aiortc.sdp import candidate_from_sdp
-from livekit.protocol import models
 from livekit.protocol import rtc as pb
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
+from testbed.hand_made import HandMadePublisher
 from testbed.server_process import ServerProcess
 
 PATHS = ("/rtc", "/rtc/v1")
@@ -150,60 +147,15 @@ def flood_port(port: int, count: int, kind: socket.SocketKind = socket.SOCK_DGRA
             return  # the server hung up
 
 
-class GarbageSender:
-    """Joins as a publisher should, over aiortc, and then sends what it likes through its encrypted transport."""
-
-    def __init__(self, server: ServerProcess, channel: str, identity: str) -> None:
-        self._server, self._channel, self._identity = server, channel, identity
-        self._peer = RTCPeerConnection()
-
-    async def __aenter__(self) -> GarbageSender:
-        headers = {"Authorization": f"Bearer {self._server.token(self._channel, self._identity)}"}
-        self._socket = await connect(f"{self._server.url}/rtc?protocol=16&auto_subscribe=0", additional_headers=headers)
-        track = pb.AddTrackRequest(cid="garbage", name="garbage", type=models.TrackType.AUDIO)
-        await self._send(pb.SignalRequest(add_track=track))
-        self._peer.addTransceiver("audio", direction="sendonly")
-        await self._peer.setLocalDescription(await self._peer.createOffer())
-        offer = pb.SessionDescription(type="offer", sdp=self._peer.localDescription.sdp, id=1)
-        await self._send(pb.SignalRequest(offer=offer))
-        self._reader = asyncio.create_task(self._read())
-        async with asyncio.timeout(LIMIT_SECONDS):
-            while self._peer.connectionState != "connected":  # noqa: ASYNC110 - aiortc tells by a callback only
-                await asyncio.sleep(0.02)
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        self._reader.cancel()
-        await self._peer.close()
-        await self._socket.close()
-
-    async def _send(self, request: pb.SignalRequest) -> None:
-        await self._socket.send(request.SerializeToString())
-
-    async def _read(self) -> None:
-        """Answers are taken, candidates too: livekit-server trickles its own."""
-        async for frame in self._socket:
-            response = pb.SignalResponse.FromString(frame if isinstance(frame, bytes) else frame.encode())
-            if response.HasField("answer"):
-                await self._peer.setRemoteDescription(RTCSessionDescription(response.answer.sdp, "answer"))
-            elif response.HasField("trickle") and response.trickle.target == pb.SignalTarget.PUBLISHER:
-                await self._add(json.loads(response.trickle.candidateInit))
-
-    async def _add(self, told: dict[str, Any]) -> None:
-        candidate = candidate_from_sdp(told["candidate"].partition(":")[2])
-        candidate.sdpMid = "0"
-        await self._peer.addIceCandidate(candidate)
-
-    async def send_garbage(self, count: int, ssrcs: Sequence[int]) -> None:
-        """RTP and RTCP with nonsense inside, from its own and from others' SSRCs, correctly encrypted."""
-        noise = _noise(3)
-        transport: Any = self._peer.getTransceivers()[0].sender.transport
-        for number in range(count):
-            ssrc = noise.choice(ssrcs) if ssrcs and number % 2 else noise.getrandbits(32)
-            first = noise.choice((0x80, 0x90, 0xB0, 0x8F))
-            kind = noise.choice((96, 111, 127, 0, 200, 201, 205, 206))
-            header = struct.pack("!BBHII", first, kind, number & 0xFFFF, noise.getrandbits(32), ssrc)
-            with contextlib.suppress(pylibsrtp.Error):  # it encrypts only what it can make sense of
-                await transport._send_rtp(header + noise.randbytes(noise.randint(4, 900)))
-            if number % 50 == 0:
-                await asyncio.sleep(0.005)
+async def send_garbage(sender: HandMadePublisher, count: int, ssrcs: Sequence[int]) -> None:
+    """RTP and RTCP with nonsense inside, from its own and from others' SSRCs, correctly encrypted."""
+    noise = _noise(3)
+    for number in range(count):
+        ssrc = noise.choice(ssrcs) if ssrcs and number % 2 else noise.choice((sender.ssrc("audio"), 7))
+        first = noise.choice((0x80, 0x90, 0xB0, 0x8F))
+        kind = noise.choice((96, 111, 127, 0, 200, 201, 205, 206))
+        header = struct.pack("!BBHII", first, kind, number & 0xFFFF, noise.getrandbits(32), ssrc)
+        with contextlib.suppress(pylibsrtp.Error):  # it encrypts only what it can make sense of
+            await sender.send(header + noise.randbytes(noise.randint(4, 900)))
+        if number % 50 == 0:
+            await asyncio.sleep(0.005)

@@ -15,13 +15,14 @@ from livekit import api
 
 from testbed.browser import BrowserPerson, browsers
 from testbed.embedded import EmbeddedServer
+from testbed.hand_made import HandMadePublisher
 from testbed.hostile import (
-    GarbageSender,
     ask_for_too_much,
     flood_port,
     flood_requests,
     join_in_masses,
     send_frame,
+    send_garbage,
     send_garbage_frames,
     statuses_of,
 )
@@ -95,8 +96,8 @@ async def ssrcs_of(person: BrowserPerson) -> list[int]:
 
 
 async def send_garbage_media(server: ServerProcess, ssrcs: list[int]) -> None:
-    async with GarbageSender(server, CHANNEL, "garbage-sender") as sender:
-        await sender.send_garbage(3000, ssrcs)
+    async with HandMadePublisher(server, CHANNEL, "garbage-sender") as sender:
+        await send_garbage(sender, 3000, ssrcs)
 
 
 async def flood_with_data(server: ServerProcess) -> None:
