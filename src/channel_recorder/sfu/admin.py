@@ -9,7 +9,7 @@ from livekit.protocol import room as pb
 
 from channel_recorder.sfu import responses
 from channel_recorder.sfu.contract import AdminError, JoinRefusedError
-from channel_recorder.sfu.data import sign
+from channel_recorder.sfu.data import LABELS, sign
 from channel_recorder.sfu.member import TooLargeError, check_texts
 from channel_recorder.sfu.permissions import changed_permission
 from channel_recorder.sfu.requests import Requests
@@ -111,6 +111,8 @@ class RoomAdmin:
 
     def send_data(self, request: pb.SendDataRequest) -> pb.SendDataResponse:
         room = self._room(request.room)
+        if request.kind not in LABELS:
+            raise AdminError("invalid_argument", "data is sent RELIABLE or LOSSY")
         if len(request.data) > self._settings.limits.data_packet_bytes:
             raise AdminError("invalid_argument", "the data is too long for one packet")
         user = models.UserPacket(payload=request.data, destination_sids=request.destination_sids)

@@ -89,10 +89,11 @@ class MediaLink:
 
     def answer(self, offer: pb.SessionDescription) -> None:
         """Raises MalformedError, ProtocolError and StateError as the peer does."""
-        answer = self._ensure_answering().answer(offer.sdp)
+        peer = self._ensure_answering()
+        answer = peer.answer(offer.sdp)
         self._was_offered = True
         self._send(responses.answer(answer.sdp, offer.id, answer.track_ids))
-        if self._asked_seconds is not None and self._sections_missing() != self._asked:
+        if self.is_usable and not self._is_ignored_by_offer(peer):
             self._asked_seconds = None
 
     def accept_answer(self, answer: pb.SessionDescription) -> None:
@@ -184,8 +185,9 @@ class MediaLink:
             self._asked = dict(peer.sections_missing())
             self._send(responses.sections_required(self._asked))
 
-    def _sections_missing(self) -> Mapping[MediaKind, int]:
-        return {} if self._answering is None else dict(self._answering.sections_missing())
+    def _is_ignored_by_offer(self, peer: ServingPeer) -> bool:
+        """The newest offer brought nothing of what we asked for."""
+        return peer.needs_offer() and dict(peer.sections_missing()) == self._asked
 
     def _sending_peer(self) -> ServingPeer:
         return self._ensure_answering() if self._single_peer else self._ensure_offering()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from livekit.protocol import models
 from livekit.protocol import rtc as pb
 
@@ -105,14 +103,16 @@ class Publishing:
         """An m-line carries a track from now on."""
         self._offered.append(_Offered(track, now_seconds))
 
-    def match(self, now_seconds: float) -> Iterator[PublishedTrack]:
+    def match(self, now_seconds: float) -> list[PublishedTrack]:
         """The tracks that are published now, because both their parts are there."""
+        published: list[PublishedTrack] = []
         for offered in tuple(self._offered):
             announced = self._announcement_of(offered, now_seconds)
             if announced is not None:
                 self._announced.remove(announced)
                 self._offered.remove(offered)
-                yield self._publish(announced, offered.track)
+                published.append(self._publish(announced, offered.track))
+        return published
 
     def end(self, incoming: IncomingTrack) -> PublishedTrack | None:
         """The m-line is gone. None if it carried nothing that was published."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from livekit.protocol import models
 from livekit.protocol import rtc as pb
 
+from channel_recorder.rtc.serve.contract import RELIABLE_LABEL
 from channel_recorder.sfu import responses
 from channel_recorder.sfu.contract import JoinRefusedError
 from channel_recorder.sfu.data import LABELS, Destinations
@@ -167,6 +168,8 @@ class Room:
     def match_tracks(self, seat: Seat) -> None:
         """AddTrack and m-line may have met."""
         for track in seat.publishing.match(self.surroundings.now()):
+            if seat.has_left:
+                return
             self.tracks[track.sid] = track
             self.news.change(seat)
             self.surroundings.happenings.track_published(self.describe(), seat.info(), track.info)
@@ -224,7 +227,7 @@ class Room:
 
     def send_data(self, packet: models.DataPacket, sender: Seat | None) -> None:
         """On the sender's kind of channel, to those it is for, never back."""
-        label = LABELS[packet.kind]
+        label = LABELS.get(packet.kind, RELIABLE_LABEL)
         destinations = Destinations(packet)
         payload = packet.SerializeToString()
         for seat in tuple(self.seats.values()):
