@@ -17,7 +17,7 @@ from channel_recorder.sfu.access import Access, Keys
 from channel_recorder.sfu.contract import AdminError, JoinRefusedError, JoinRequest, SignalSink
 from channel_recorder.sfu.doors.limits import DoorLimits
 from channel_recorder.sfu.doors.routes import OneSlash, door_routes
-from channel_recorder.sfu.doors.server import DoorServer
+from channel_recorder.sfu.doors.server import DoorServer, listen
 
 KEY, SECRET = "devkey", "a-secret-of-at-least-32-characters-xx"
 PATIENCE_SECONDS = 20.0
@@ -171,7 +171,7 @@ async def open_doors() -> AsyncGenerator[OpenDoors, None]:
             rooms, admin = FakeRooms(), FakeAdmin()
             access = Access(Keys({KEY: SECRET, OPEN: None}), unix_seconds)
             routes = door_routes(rooms, admin, access, limits=limits, now=monotonic_seconds)
-            server = await DoorServer.open(OneSlash(Router(routes)), "127.0.0.1", 0, limits=limits)
+            server = await DoorServer.open(OneSlash(Router(routes)), await listen("127.0.0.1", 0), limits=limits)
             stack.push_async_callback(server.close)
             return Doors(server, rooms, admin)
 

@@ -18,7 +18,7 @@ from starlette.routing import Route, Router
 
 from channel_recorder.clock import unix_seconds
 from channel_recorder.errors import ConfigError
-from channel_recorder.sfu.doors.server import DoorServer
+from channel_recorder.sfu.doors.server import DoorServer, listen
 from channel_recorder.sfu.doors.webhooks import WebhookLimits, WebhookPoster
 from tests.sfu.doors.conftest import KEY, SECRET
 
@@ -64,7 +64,7 @@ class Stage:
     async def receiver(self) -> Receiver:
         receiver = Receiver()
         receiver.server = await DoorServer.open(
-            Router([Route("/hook", receiver.receive, methods=["POST"])]), "127.0.0.1", 0
+            Router([Route("/hook", receiver.receive, methods=["POST"])]), await listen("127.0.0.1", 0)
         )
         self._stack.push_async_callback(receiver.server.close)
         return receiver

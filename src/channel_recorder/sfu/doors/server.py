@@ -26,7 +26,7 @@ BACKLOG = 1024
 
 
 class DoorServer:
-    """Made by `open`."""
+    """Made by `open`, with sockets that `listen` made."""
 
     def __init__(self, server: _Server, sockets: list[socket.socket], crowd: Crowd) -> None:
         self.port: int = sockets[0].getsockname()[1]
@@ -38,18 +38,21 @@ class DoorServer:
     async def open(
         cls,
         app: ASGIApp,
-        host: str,
-        port: int,
+        sockets: list[socket.socket],
         *,
         limits: DoorLimits | None = None,
         tls_certificate: Path | None = None,
         tls_key: Path | None = None,
     ) -> Self:
-        """Port 0: any free one. Raises ConfigError if it can't listen there."""
+        """Closes the sockets, also where it fails. Raises ConfigError for TLS files that can't be used."""
         limits = limits or DoorLimits()
         crowd = Crowd(limits)
-        server = _Server(_config(app, crowd, limits, tls_certificate, tls_key))
-        doors = cls(server, await listen(host, port), crowd)
+        try:
+            server = _Server(_config(app, crowd, limits, tls_certificate, tls_key))
+        except ConfigError:
+            close_all(sockets)
+            raise
+        doors = cls(server, sockets, crowd)
         await asyncio.wait(
             {doors._serving, ready := asyncio.ensure_future(server.ready.wait())}, return_when="FIRST_COMPLETED"
         )
@@ -81,7 +84,7 @@ class _Server(uvicorn.Server):
 
 
 async def listen(host: str, port: int) -> list[socket.socket]:
-    """One socket for each address of the host. Raises ConfigError."""
+    """One socket for each address of the host. Port 0: any free one. Raises ConfigError."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -94,10 +97,14 @@ async def listen(host: str, port: int) -> list[socket.socket]:
             chosen = sockets[0].getsockname()[1] if sockets else port
             sockets.append(_bound(family, (address[0], chosen, *address[2:])))
     except OSError as error:
-        for opened in sockets:
-            opened.close()
+        close_all(sockets)
         raise ConfigError(_why(error, host, port)) from None
     return sockets
+
+
+def close_all(sockets: list[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
 
 
 def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
