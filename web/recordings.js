@@ -48,7 +48,7 @@ export class RecordingList {
 
   /** New ones, and those that run. */
   async refresh() {
-    if (document.hidden || !this.root.isConnected || this.root.closest("[hidden]")) return;
+    if (document.hidden || !this.root.isConnected || this.root.closest("[hidden]") || this.list.querySelector("form")) return;
     await this.ask("", (page) => this.show(page));
   }
 

@@ -101,7 +101,7 @@ def _state(
     if manifest is not None or any(file.name == DONE_MARKER for file in stored):
         return RecordingState.FINISHED
     changed_at = max((file.changed_at for file in stored), default=0.0)
-    if unix_seconds() - changed_at < ELSEWHERE_SECONDS:
+    if abs(unix_seconds() - changed_at) < ELSEWHERE_SECONDS:
         return RecordingState.RECORDING
     return RecordingState.INTERRUPTED
 
