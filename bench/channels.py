@@ -108,7 +108,7 @@ class Channel:
         now = clock.monotonic_seconds()
         directory = StorageRoot(path=root).create(request.channel_id, clock.utc_now())
         notices = Notices(RecordingHandler(), InlineCallbacks().call, directory.path)
-        self._attempt = Attempt(request.server_url, "token", config)
+        self._attempt = Attempt(request, "token")
         self.live = LiveRecording(request, self._attempt, directory, notices, now)
         self._attempt.serve(self.live._recording)
         for uid, streams in enumerate(users(), start=1):

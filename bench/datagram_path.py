@@ -51,7 +51,7 @@ async def _whole(profile: SrtpProfile) -> float:
     stream = Stream(Codec.VP8, 0x1001)
     peer = SubscriberPeer(listener=cast("Any", Owner()))
     transport = peer._transport
-    transport._srtp, transport.state = SrtpSessions(_keys(profile)), PeerState.CONNECTED
+    transport._secure._srtp, transport.state = SrtpSessions(_keys(profile)), PeerState.CONNECTED
     peer._add(stream.description(), time.monotonic())
     handlers = IceHandlers(
         on_media=transport.receive_media,

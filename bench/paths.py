@@ -132,7 +132,7 @@ def _connect(
 ) -> SubscriberPeer:
     """A peer connection as it is after ICE and DTLS, receiving the streams."""
     peer = SubscriberPeer(listener=_Listener(tracks), now=now)
-    peer._transport._srtp = SrtpSessions(KEYS)
+    peer._transport._secure._srtp = SrtpSessions(KEYS)
     peer._transport.state = PeerState.CONNECTED
     for stream in streams:
         peer._add(stream.description(), now())

@@ -64,7 +64,9 @@ class Participant:
             single_peer_connection=None if single_peer else False,
             encryption=rtc.E2EEOptions(key_provider_options=key) if encryption_key else None,
         )
+        self._viewer.note_joining()
         await self._room.connect(url, token, options)
+        self._viewer.note_joined()
         self._name = self._room.local_participant.name
         self._room.local_participant.register_rpc_method(ANSWERED_METHOD, _backwards)
         return self._room.local_participant.sid

@@ -62,6 +62,10 @@ class View:
     identity: str
     sid: str
     is_connected: bool
+    joined_in_seconds: float
+    """How long the SDK took to connect."""
+    first_picture_in_seconds: float | None
+    """From the same instant to the first picture of anybody; None: none came yet."""
     is_recorded: bool
     """The room's mark that somebody records."""
     people: dict[str, SeenPerson]

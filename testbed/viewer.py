@@ -112,6 +112,8 @@ class Viewer:
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._writers: set[asyncio.Task[None]] = set()
         self._speakers: list[str] = []
+        self._joining_at = self._joined_in = 0.0
+        self._first_picture_in: float | None = None
         self._messages: deque[dict[str, Any]] = deque(maxlen=MAX_MESSAGES)
         self._events: list[str] = []
         for event, word in EVENTS.items():
@@ -123,6 +125,12 @@ class Viewer:
         for topic in TEXT_TOPICS:
             room.register_text_stream_handler(topic, self._on_text)
 
+    def note_joining(self) -> None:
+        self._joining_at = time.monotonic()
+
+    def note_joined(self) -> None:
+        self._joined_in = time.monotonic() - self._joining_at
+
     def forget(self) -> None:
         for pictures in self._pictures.values():
             pictures.forget()
@@ -132,6 +140,8 @@ class Viewer:
             "identity": self._room.local_participant.identity,
             "sid": self._room.local_participant.sid,
             "is_connected": self._room.connection_state == rtc.ConnectionState.CONN_CONNECTED,
+            "joined_in_seconds": self._joined_in,
+            "first_picture_in_seconds": self._first_picture_in,
             "is_recorded": self._room.is_recording,
             "people": {one.identity: self._person(one) for one in self._room.remote_participants.values()},
             "messages": list(self._messages),
@@ -200,6 +210,8 @@ class Viewer:
         stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420)
         async with contextlib.aclosing(stream):
             async for event in stream:
+                if self._first_picture_in is None:
+                    self._first_picture_in = time.monotonic() - self._joining_at
                 frame = event.frame
                 plane = np.frombuffer(frame.data, np.uint8, frame.width * frame.height)
                 seen.show(plane.reshape(frame.height, frame.width))

@@ -26,7 +26,9 @@ export class Participant {
     await this.audio.resume();
     // Before the join, as applications do: what is published at once must be encrypted.
     if (key) await this.room.setE2EEEnabled(true);
+    this.viewer.noteJoining();
     await this.room.connect(url, token, { autoSubscribe: subscribes });
+    this.viewer.noteJoined();
     return this.room.localParticipant.sid;
   }
 

@@ -26,7 +26,8 @@ const EVENTS = {
 };
 
 class SeenPictures {
-  constructor(track) {
+  constructor(track, onPicture) {
+    this.onPicture = onPicture;
     this.reader = new Reader();
     this.video = Object.assign(track.attach(), { muted: true });
     document.body.append(this.video);
@@ -46,6 +47,7 @@ class SeenPictures {
   }
 
   show(counter) {
+    this.onPicture();
     const now = performance.now() / 1000;
     if (this.last !== null) this.pause = Math.max(this.pause, now - this.last);
     this.last = now;
@@ -131,6 +133,8 @@ export class Viewer {
     this.audio = audio;
     this.seen = new Map();
     this.messages = [];
+    this.joinedIn = 0;
+    this.firstPictureIn = null;
     this.events = [];
     for (const [event, word] of Object.entries(EVENTS)) room.on(event, (...told) => this.note(word, told));
     room.on('trackSubscribed', (track, publication) => this.see(track, publication));
@@ -151,6 +155,18 @@ export class Viewer {
     }
   }
 
+  noteJoining() {
+    this.joiningAt = performance.now();
+  }
+
+  noteJoined() {
+    this.joinedIn = (performance.now() - this.joiningAt) / 1000;
+  }
+
+  notePicture() {
+    this.firstPictureIn ??= (performance.now() - this.joiningAt) / 1000;
+  }
+
   // Participants by identity, publications by source, the rest as it prints.
   note(word, told) {
     const people = told.filter((one) => one?.identity);
@@ -162,7 +178,7 @@ export class Viewer {
 
   see(track, publication) {
     this.lose(publication);
-    const seen = track.kind === 'video' ? new SeenPictures(track) : new HeardSound(track, this.audio);
+    const seen = track.kind === 'video' ? new SeenPictures(track, () => this.notePicture()) : new HeardSound(track, this.audio);
     this.seen.set(publication.trackSid, seen);
   }
 
@@ -191,6 +207,8 @@ export class Viewer {
       identity: this.room.localParticipant.identity,
       sid: this.room.localParticipant.sid,
       is_connected: this.room.state === 'connected',
+      joined_in_seconds: this.joinedIn,
+      first_picture_in_seconds: this.firstPictureIn,
       is_recorded: this.room.isRecording,
       people: Object.fromEntries(people.map((one) => [one.identity, this.person(one)])),
       messages: this.messages,
