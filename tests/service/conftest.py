@@ -67,6 +67,7 @@ class House:
         return client
 
     def token(self, room: str = "", valid_for_seconds: float = 600, secret: str = CERTIFICATE, **grants: Any) -> str:
+        given: dict[str, Any] = {"room_join": False, **grants}
         return make_access_token(
             APP_ID,
             secret,
@@ -74,7 +75,7 @@ class House:
             room=room,
             now_seconds=self.clocks.unix,
             valid_for_seconds=valid_for_seconds,
-            grants=Grants(**{"room_join": False, **grants}),
+            grants=Grants(**given),
         )
 
 
