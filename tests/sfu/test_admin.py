@@ -62,6 +62,7 @@ def test_deleting_a_room_ends_it_for_all() -> None:
     for client in clients:
         assert client.left is not None
         assert client.left.reason == Reason.ROOM_DELETED
+    stage.wait(1.25)
     assert stage.peers.open == []
 
 

@@ -8,7 +8,8 @@ from livekit.protocol import rtc as pb
 
 from channel_recorder.protocol.tokens import Grants
 from channel_recorder.rtc.serve.contract import PeerRole
-from tests.sfu.stage import VIDEO, Client, Stage
+from channel_recorder.sfu.farewells import MAX_LINGERING
+from tests.sfu.stage import VIDEO, Client, Stage, message
 
 Reason = models.DisconnectReason
 RECONNECT, DISCONNECT = pb.LeaveRequest.RECONNECT, pb.LeaveRequest.DISCONNECT
@@ -209,6 +210,36 @@ def test_pings_are_answered() -> None:
     assert (pong.last_ping_timestamp, pong.timestamp) == (77, 1_800_001_000_000)
 
 
+def test_connections_outlive_the_word_to_leave_until_it_is_read() -> None:
+    stage = Stage()
+    alice, bob = stage.join("alice"), stage.join("bob")
+    bob.offer()
+    alice.publish("mic")
+    stage.join("bob")
+    peer = bob.primary
+    assert bob.left is not None
+    assert (peer.is_closed, peer.sending) == (False, [])
+    bob.send(message("from beyond"))
+    peer.fail()
+    assert alice.texts() == []
+    assert alice.sees() == {"bob": set()}
+    stage.wait(1.25)
+    assert peer.is_closed
+
+
+def test_few_connections_linger() -> None:
+    stage = Stage()
+    for _ in range(2 * MAX_LINGERING):
+        stage.join("alice")
+    assert len(stage.peers.open) == MAX_LINGERING + 1
+
+
+def test_who_says_goodbye_itself_is_cut_off_at_once() -> None:
+    stage = Stage()
+    stage.join("alice").leave()
+    assert stage.peers.open == []
+
+
 def test_a_room_ends_twenty_seconds_after_its_last_member_left() -> None:
     stage = Stage()
     alice, recorder = stage.join("alice"), stage.recorder()
@@ -218,6 +249,7 @@ def test_a_room_ends_twenty_seconds_after_its_last_member_left() -> None:
     stage.wait(2)
     assert ended(recorder) == (Reason.ROOM_CLOSED, DISCONNECT)
     assert stage.events[-1].event == "room_finished"
+    stage.wait(1.25)
     assert stage.peers.open == []
     sid = recorder.joined.room.sid
     assert stage.join("alice").joined.room.sid != sid

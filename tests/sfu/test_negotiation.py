@@ -187,6 +187,7 @@ def test_a_garbage_offer_within_the_join_ends_it() -> None:
     stage = Stage()
     bob = stage.join("bob", v1=True, join_offer="gar bage x", connect=False)
     assert bob.names == ["join", "refresh_token", "leave"]
+    stage.wait(1.25)
     assert stage.peers.open == []
 
 
@@ -205,4 +206,5 @@ def test_an_offer_never_answered_ends_the_session() -> None:
     assert alice.left is None
     stage.wait(2)
     assert ended(alice) == (Reason.CONNECTION_TIMEOUT, RECONNECT)
+    stage.wait(1.25)
     assert stage.peers.open == []

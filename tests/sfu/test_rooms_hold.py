@@ -140,9 +140,11 @@ class Call(RuleBasedStateMachine):
             assert truth[client.identity].sid == client.sid
 
     @invariant()
-    def only_those_present_have_connections(self) -> None:
-        identities = {info.identity for info in participants(self.server)}
-        assert len(self.stage.peers.open) <= 2 * len(identities)
+    def nothing_is_sent_to_who_left(self) -> None:
+        seated = {info.sid for info in participants(self.server)}
+        for client in self.stage.clients:
+            if client.sid not in seated:
+                assert not any(peer.sending for peer in open_peers(client))
 
     @invariant()
     def tracks_go_to_who_may_have_them_once(self) -> None:

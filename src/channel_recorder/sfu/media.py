@@ -77,6 +77,7 @@ class MediaLink:
         self._asked_seconds: float | None = None
         """Of our wish for m-lines under way."""
         self._asked: Mapping[MediaKind, int] = {}
+        self._is_retired = False
         self._is_closed = False
         self.is_usable = True
         """Not lost, not closed: nothing can be sent otherwise."""
@@ -148,9 +149,14 @@ class MediaLink:
     def figures(self) -> list[TransportFigures]:
         return [peer.figures() for peer in (self._answering, self._offering) if peer is not None]
 
-    def close(self) -> None:
-        self._is_closed = True
+    def retire(self) -> None:
+        """Nothing is sent or told any more; `close` follows."""
+        self._is_retired = True
         self.is_usable = False
+
+    def close(self) -> None:
+        self.retire()
+        self._is_closed = True
         peers = (self._answering, self._offering)
         self._answering = self._offering = None
         for peer in peers:
@@ -158,7 +164,7 @@ class MediaLink:
                 peer.close()
 
     def on_state(self, role: PeerRole, state: PeerState, detail: str) -> None:
-        if self._is_closed:
+        if self._is_retired:
             return
         if state is PeerState.CONNECTED and role is self._primary:
             self._owner.on_media_connected()

@@ -154,10 +154,8 @@ class Room:
         for track in tuple(seat.publishing.tracks.values()):
             self._forget_track(seat, track)
         seat.publishing.clear()
-        # Before its connections end, or the client would take their end for a failure.
-        seat.member.close_signal(None if action is None else responses.leave(reason, action))
         seat.subscriptions.clear()
-        seat.media.close()
+        self._say_goodbye(seat, None if action is None else responses.leave(reason, action))
         self._tell_of_leave(seat, reason, was_replaced=was_replaced)
         self._note_recording(was_recorded)
         if not any(not other.member.is_dependent for other in self.seats.values()):
@@ -242,6 +240,14 @@ class Room:
         token = self.surroundings.make_token(seat.member.credentials)
         if token:
             seat.member.send(pb.SignalResponse(refresh_token=token))
+
+    def _say_goodbye(self, seat: Seat, leave: pb.SignalResponse | None) -> None:
+        is_told = leave is not None and seat.member.has_signal
+        seat.member.close_signal(leave)
+        if is_told:
+            self.surroundings.farewells.add(seat.media, self.surroundings.now())
+        else:
+            seat.media.close()
 
     def _be_alone(self) -> None:
         if self._alone_since_seconds is None:

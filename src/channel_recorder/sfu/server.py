@@ -18,6 +18,7 @@ from channel_recorder.sfu.contract import (
     SignalSession,
     SignalSink,
 )
+from channel_recorder.sfu.farewells import Farewells
 from channel_recorder.sfu.happenings import Happenings
 from channel_recorder.sfu.member import Member, TooLargeError, check_texts
 from channel_recorder.sfu.room import Leave, Reason, Room
@@ -50,6 +51,7 @@ class ChannelServer:
             settings=settings,
             peers=peers,
             happenings=Happenings(on_event, wall_seconds),
+            farewells=Farewells(),
             now=now,
             wall_seconds=wall_seconds,
             make_token=make_token,
@@ -79,6 +81,7 @@ class ChannelServer:
 
     def tick(self) -> None:
         now = self._surroundings.now()
+        self._surroundings.farewells.tick(now)
         for name, room in tuple(self._rooms.items()):
             self._upkeep[name].tick(now)
             if room.is_over(now):
@@ -88,6 +91,7 @@ class ChannelServer:
         self._is_closed = True
         for room in tuple(self._rooms.values()):
             self._close_room(room, Reason.SERVER_SHUTDOWN, models.RoomEndReason.ROOM_END_SERVER_SHUTDOWN)
+        self._surroundings.farewells.close()
 
     def _check(self, request: JoinRequest) -> None:
         credentials, limits = request.credentials, self._settings.limits

@@ -95,6 +95,8 @@ class Session:
     def on_data(self, label: str, payload: bytes) -> None:
         seat = self.seat
         member = seat.member
+        if seat.has_left:
+            return
         packet = seat.data.read(label, payload, self._now())
         if seat.data.is_flooding:
             self._room.remove(seat, Reason.PARTICIPANT_REMOVED, Leave.DISCONNECT)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from channel_recorder.sfu.contract import Credentials, PeerFactory
+from channel_recorder.sfu.farewells import Farewells
 from channel_recorder.sfu.happenings import Happenings
 from channel_recorder.sfu.settings import ServerSettings
 
@@ -15,6 +16,7 @@ class Surroundings:
     settings: ServerSettings
     peers: PeerFactory
     happenings: Happenings
+    farewells: Farewells
     now: Callable[[], float]
     """Monotonic seconds."""
     wall_seconds: Callable[[], float]
