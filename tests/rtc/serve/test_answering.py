@@ -11,9 +11,9 @@ import pytest
 from channel_recorder.errors import MalformedError, ProtocolError
 from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.peer.sections import DataChannels
-from channel_recorder.rtc.serve.answering import MAX_MESSAGE_BYTES, AnsweringNegotiator
+from channel_recorder.rtc.serve.answering import AnsweringNegotiator
 from channel_recorder.rtc.serve.contract import Answer, IncomingTrack, PublishOptions
-from channel_recorder.rtc.serve.outgoing import Outgoing
+from channel_recorder.rtc.serve.outgoing import MAX_MESSAGE_BYTES, Outgoing
 from channel_recorder.rtc.wire.sdp import MediaSection, Rid, SessionDescription, Simulcast
 from channel_recorder.rtc.wire.sdp_parser import parse_session_description
 from tests.rtc.serve.browser import (
@@ -44,9 +44,8 @@ class Server:
     def __init__(self, **options: PublishOptions) -> None:
         self.asked: list[tuple[MediaKind, str]] = []
         self._options = options
-        numbers = itertools.count(1000)
         self.negotiator = AnsweringNegotiator(
-            publish_options=self._publish_options, draw_ssrc=lambda: next(numbers), cname="us"
+            publish_options=self._publish_options, ssrcs=itertools.count(1000), cname="us"
         )
 
     def _publish_options(self, kind: MediaKind, track_id: str) -> PublishOptions:

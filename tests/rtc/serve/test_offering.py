@@ -35,8 +35,7 @@ from tests.rtc.serve.browser import (
 
 class Server:
     def __init__(self) -> None:
-        numbers = itertools.count(1000)
-        self.negotiator = OfferingNegotiator(draw_ssrc=lambda: next(numbers), cname="us")
+        self.negotiator = OfferingNegotiator(ssrcs=itertools.count(1000), cname="us")
 
     def send(self, track: IncomingTrack, track_id: str, stream_id: str = "PA_x|camera") -> Outgoing:
         outgoing = Outgoing(track=track, stream_id=stream_id, track_id=track_id)
@@ -272,8 +271,12 @@ def test_a_far_side_that_pauses_a_line_takes_it_back():
     outgoing = server.send(PICTURES, "TR_v")
     server.negotiate(browser)
     server.send(SOUND, "TR_a")
+    ssrcs = server.session.media[1].ssrcs
     answer = browser.answer(server.offer()).replace("a=recvonly", "a=inactive")
     assert server.negotiator.receive_answer(answer).unsent == (outgoing,)
+    server.send(SOUND, "TR_b")
+    again = next(each for each in server.negotiate(browser).sent if each.outgoing is outgoing)
+    assert again.description.ssrc not in ssrcs
 
 
 def test_a_line_outside_the_bundle_carries_nothing():

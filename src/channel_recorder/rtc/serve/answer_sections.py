@@ -12,6 +12,8 @@ from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import MediaDescription, PayloadType, SendDescription
 from channel_recorder.rtc.forward.dependency import DEPENDENCY_DESCRIPTOR_URI
 from channel_recorder.rtc.forward.levels import AUDIO_LEVEL_URI
+from channel_recorder.rtc.forward.uplink import REPAIRED_RID_URI, RID_URI
+from channel_recorder.rtc.forward.uplink_track import MAX_LAYERS
 from channel_recorder.rtc.peer.sections import MID_URI, TRANSPORT_CC_URI, first_ssrcs, payload_types
 from channel_recorder.rtc.serve.contract import PublishOptions
 from channel_recorder.rtc.serve.outgoing import (
@@ -23,10 +25,7 @@ from channel_recorder.rtc.serve.outgoing import (
 from channel_recorder.rtc.serve.preference import in_order
 from channel_recorder.rtc.wire.sdp import Extension, MediaSection, Rid, RtpFormat, Simulcast
 
-RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
-REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 TRANSPORT_CC_2_URI = "http://www.webrtc.org/experiments/rtp-hdrext/transport-wide-cc-02"
-MAX_LAYERS = 8
 
 _STEREO_BITRATE_BPS = 510_000
 _KEPT_OPUS_PARAMETERS = ("minptime", "useinbandfec")

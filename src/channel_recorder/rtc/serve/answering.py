@@ -4,7 +4,7 @@ wait to be sent get the m-lines it keeps free for us. Sans-IO.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from channel_recorder.errors import ProtocolError
@@ -25,15 +25,16 @@ from channel_recorder.rtc.peer.sections import (
 )
 from channel_recorder.rtc.serve.answer_sections import idle_section, receiving_section, sending_section
 from channel_recorder.rtc.serve.contract import Answer, PublishOptions
-from channel_recorder.rtc.serve.outgoing import Outgoing, Sending, Ssrcs
+from channel_recorder.rtc.serve.outgoing import (
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_MESSAGE_BYTES,
+    Outgoing,
+    Sending,
+    Ssrcs,
+)
 from channel_recorder.rtc.wire.sdp import MediaSection, SessionDescription
 from channel_recorder.rtc.wire.sdp_parser import parse_session_description
 from channel_recorder.rtc.wire.sdp_writer import write_session_description
-
-MAX_OFFER_CHARACTERS = 1024 * 1024
-"""A browser's offer has some 3 KB for each m-line."""
-MAX_MESSAGE_BYTES = 72 * 1024
-"""LiveKit's limit is 64 KB of the user's, in an envelope."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +104,15 @@ class AnsweringNegotiator:
         self,
         *,
         publish_options: Callable[[MediaKind, str], PublishOptions],
-        draw_ssrc: Callable[[], int],
+        ssrcs: Iterator[int],
         session_id: int = 1,
         cname: str = "server",
     ) -> None:
+        """`ssrcs`: numbers of 32 bits that do not repeat."""
         self.is_dtls_client = False
         """We wait: the far side may begin as soon as it has a path."""
         self._publish_options = publish_options
-        self._draw_ssrc = draw_ssrc
+        self._ssrcs = ssrcs
         self._session_id = session_id
         self._cname = cname
         self._version = 0
@@ -147,7 +149,7 @@ class AnsweringNegotiator:
 
     def receive_offer(self, text: str) -> OfferChanges:
         """Raises MalformedError, or ProtocolError where no transport can come of it; then nothing changed."""
-        offer = parse_session_description(text, max_characters=MAX_OFFER_CHARACTERS)
+        offer = parse_session_description(text, max_characters=MAX_DESCRIPTION_CHARACTERS)
         _check_mids(offer)
         transport = remote_transport(offer, self.is_dtls_client)
         lines = _lines(offer)
@@ -212,15 +214,21 @@ class AnsweringNegotiator:
         """Waiting tracks get what is free, in the order they were added."""
         free = [line for line in free if line.mid not in self._places]
         for outgoing in list(self._waiting):
-            place = self._new_place(outgoing)
             candidates = [line for line in free if line.offered.kind == outgoing.kind]
-            taken = next((line for line in candidates if self._put(line, place)), None)
+            taken = self._find_line(outgoing, candidates)
             if taken is not None:
                 free.remove(taken)
                 del self._waiting[outgoing]
                 self._refused.discard(outgoing)
             elif candidates:
                 self._refused.add(outgoing)
+
+    def _find_line(self, outgoing: Outgoing, candidates: list[_Line]) -> _Line | None:
+        if not candidates:
+            return None
+        ssrcs = Ssrcs.take(outgoing.kind, self._ssrcs)
+        place = _Place(outgoing=outgoing, codecs=outgoing.codecs, ssrcs=ssrcs)
+        return next((line for line in candidates if self._put(line, place)), None)
 
     def _put(self, line: _Line, place: _Place) -> bool:
         """Send `place` on `line`, if the far side takes its codecs there."""
@@ -231,11 +239,6 @@ class AnsweringNegotiator:
         self._round.accepted[line.index] = sending.section
         self._round.sent[line.mid] = Sending(outgoing=place.outgoing, description=sending.description)
         return True
-
-    def _new_place(self, outgoing: Outgoing) -> _Place:
-        used = {ssrc for place in self._places.values() for ssrc in (place.ssrcs.media, place.ssrcs.rtx)}
-        ssrcs = Ssrcs.draw(outgoing.kind, self._draw_ssrc, used)
-        return _Place(outgoing=outgoing, codecs=outgoing.codecs, ssrcs=ssrcs)
 
     # Sections
 

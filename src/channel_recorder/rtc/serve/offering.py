@@ -6,7 +6,7 @@ track under a new mid, so a description does not grow with coming and going.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from channel_recorder.errors import ProtocolError, StateError
@@ -26,9 +26,16 @@ from channel_recorder.rtc.peer.sections import (
     rejection,
     remote_transport,
 )
-from channel_recorder.rtc.serve.answering import MAX_MESSAGE_BYTES, MAX_OFFER_CHARACTERS
 from channel_recorder.rtc.serve.offered_formats import offered_formats
-from channel_recorder.rtc.serve.outgoing import LAYERED_CODECS, SEND_FEEDBACK, Outgoing, Sending, Ssrcs
+from channel_recorder.rtc.serve.outgoing import (
+    LAYERED_CODECS,
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_MESSAGE_BYTES,
+    SEND_FEEDBACK,
+    Outgoing,
+    Sending,
+    Ssrcs,
+)
 from channel_recorder.rtc.wire.sdp import Extension, MediaSection, RtpFormat, SessionDescription
 from channel_recorder.rtc.wire.sdp_parser import parse_session_description
 from channel_recorder.rtc.wire.sdp_writer import write_session_description
@@ -74,9 +81,10 @@ class _Line:
 class OfferingNegotiator:
     """`add` and `remove` tracks at any time; `offer` while `needs_offer`, then `receive_answer`."""
 
-    def __init__(self, *, draw_ssrc: Callable[[], int], session_id: int = 1, cname: str = "server") -> None:
+    def __init__(self, *, ssrcs: Iterator[int], session_id: int = 1, cname: str = "server") -> None:
+        """`ssrcs`: numbers of 32 bits that do not repeat."""
         self.is_dtls_client = False
-        self._draw_ssrc = draw_ssrc
+        self._ssrcs = ssrcs
         self._session_id = session_id
         self._cname = cname
         self._version = 0
@@ -121,7 +129,7 @@ class OfferingNegotiator:
         """Raises MalformedError, ProtocolError (nothing changed), or StateError if no offer is unanswered."""
         if not self._is_unanswered:
             raise StateError("no offer is waiting for an answer")
-        answer = parse_session_description(text, max_characters=MAX_OFFER_CHARACTERS)
+        answer = parse_session_description(text, max_characters=MAX_DESCRIPTION_CHARACTERS)
         self._check(answer)
         transport = remote_transport(answer, self.is_dtls_client)
         self._is_unanswered = False
@@ -164,14 +172,13 @@ class OfferingNegotiator:
 
     def _new_line(self, outgoing: Outgoing, formats: tuple[RtpFormat, ...]) -> _Line:
         self._last_mid += 1
-        used = {ssrc for line in self._lines for ssrc in (line.ssrcs.media, line.ssrcs.rtx)}
         return _Line(
             kind=outgoing.kind,
             mid=str(self._last_mid),
             outgoing=outgoing,
             formats=formats,
             codecs=outgoing.codecs,
-            ssrcs=Ssrcs.draw(outgoing.kind, self._draw_ssrc, used),
+            ssrcs=Ssrcs.take(outgoing.kind, self._ssrcs),
         )
 
     def _data_section(self) -> MediaSection:
@@ -220,13 +227,16 @@ class OfferingNegotiator:
                 raise ProtocolError("the answer leaves open who begins with DTLS")
 
     def _agree(self, line: _Line, section: MediaSection, *, is_bundled: bool) -> None:
-        outgoing, line.sending = line.outgoing, None
+        outgoing, before = line.outgoing, line.sending
         if outgoing is None or section.is_rejected:
-            line.outgoing, line.is_agreed = None, True
+            line.outgoing, line.sending, line.is_agreed = None, None, True
             self._stopped.discard(outgoing)
-        elif outgoing not in self._stopped and is_bundled:
-            description = _description(line, section)
-            line.sending = Sending(outgoing=outgoing, description=description) if description else None
+            return
+        description = _description(line, section) if is_bundled and outgoing not in self._stopped else None
+        line.sending = Sending(outgoing=outgoing, description=description) if description else None
+        if before is not None and line.sending is None:
+            # Should it be wanted again: an SSRC that was given up is not used again.
+            line.ssrcs = Ssrcs.take(line.kind, self._ssrcs)
 
 
 def _description(line: _Line, section: MediaSection) -> SendDescription | None:

@@ -1,15 +1,19 @@
-"""Tracks on their way to one far side, as the negotiators see them."""
+"""What both negotiators know: tracks on their way to one far side, and limits."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import SendDescription
 from channel_recorder.rtc.serve.contract import IncomingTrack
 
+MAX_DESCRIPTION_CHARACTERS = 1024 * 1024
+"""A browser's offer has some 3 KB for each m-line."""
+MAX_MESSAGE_BYTES = 72 * 1024
+"""On a data channel. LiveKit's limit is 64 KB of the user's, in an envelope."""
 LAYERED_CODECS = frozenset({Codec.VP9, Codec.AV1})
 """Their layers cannot be told apart without the dependency descriptor."""
 SEND_FEEDBACK = {MediaKind.AUDIO: ("nack",), MediaKind.VIDEO: ("nack", "nack pli", "ccm fir")}
@@ -63,14 +67,8 @@ class Ssrcs:
     rtx: int | None
 
     @classmethod
-    def draw(cls, kind: MediaKind, draw: Callable[[], int], used: Collection[int | None]) -> Ssrcs:
-        """`draw` gives numbers of 32 bits, random ones that others in the session hardly use (RFC 3550 section 8)."""
-        numbers: list[int] = []
-        while len(numbers) < (2 if kind is MediaKind.VIDEO else 1):
-            number = draw()
-            if number and number not in used and number not in numbers:
-                numbers.append(number)
-        return cls(media=numbers[0], rtx=numbers[1] if len(numbers) > 1 else None)
+    def take(cls, kind: MediaKind, ssrcs: Iterator[int]) -> Ssrcs:
+        return cls(media=next(ssrcs), rtx=next(ssrcs) if kind is MediaKind.VIDEO else None)
 
     @property
     def all(self) -> tuple[int, ...]:
