@@ -51,7 +51,7 @@ def receiving_section(offered: MediaSection, mid: str, options: PublishOptions) 
     accepted = in_order(payload_types(offered, Codec, feedback), wanted)
     if not accepted:
         return None
-    uris = _idle_uris(offered) | {transport_cc_uri, AUDIO_LEVEL_URI} | _layer_uris(accepted[0].codec)
+    uris = _line_uris(offered) | _layer_uris(accepted[0].codec)
     rids = _published_rids(offered)
     section = replace(
         _section(offered, mid, accepted, _opus_parameters(options)),
@@ -70,13 +70,13 @@ def sending_section(
     accepted = in_order(payload_types(offered, codecs, SEND_FEEDBACK[outgoing.kind]), codecs)
     if not accepted:
         return None
-    sent_uris = {MID_URI} | _layer_uris(*codecs)
+    sent_uris: set[str | None] = {MID_URI} | _layer_uris(*codecs)
     if all(each.retransmits is None for each in accepted):
         ssrcs = replace(ssrcs, rtx=None)
     section = replace(
         _section(offered, mid, accepted, {"sprop-stereo": "1"} if outgoing.is_stereo else {}),
         direction="sendonly",
-        extensions=_extensions(offered, _idle_uris(offered) | sent_uris),
+        extensions=_extensions(offered, _line_uris(offered) | sent_uris),
         msids=(outgoing.msid,),
         ssrcs=ssrcs.all,
         ssrc_groups=ssrcs.groups,
@@ -101,7 +101,7 @@ def idle_section(offered: MediaSection, mid: str) -> MediaSection | None:
     return replace(
         _section(offered, mid, accepted, {}),
         direction="inactive",
-        extensions=_extensions(offered, _idle_uris(offered)),
+        extensions=_extensions(offered, _line_uris(offered) | {DEPENDENCY_DESCRIPTOR_URI}),
     )
 
 
@@ -142,9 +142,12 @@ def _opus_parameters(options: PublishOptions) -> dict[str, str]:
     return parameters
 
 
-def _idle_uris(offered: MediaSection) -> set[str | None]:
-    """Native clients publish no simulcast at all unless every video m-line has the last two, whatever it is for."""
-    return {MID_URI, RID_URI, REPAIRED_RID_URI} if offered.kind == MediaKind.VIDEO else {MID_URI}
+def _line_uris(offered: MediaSection) -> set[str | None]:
+    """On every m-line, whatever it is for: Chromium offers on lines to come what any line agreed on, and nothing else;
+    native clients publish no simulcast unless all video lines have the rids."""
+    if offered.kind == MediaKind.AUDIO:
+        return {MID_URI, AUDIO_LEVEL_URI, _transport_cc_uri(offered)}
+    return {MID_URI, RID_URI, REPAIRED_RID_URI, _transport_cc_uri(offered)}
 
 
 def _layer_uris(*codecs: Codec | None) -> set[str | None]:
