@@ -195,7 +195,7 @@ def count(stage: Stage) -> None:
 
 TestCall = Call.TestCase
 TestCall.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
