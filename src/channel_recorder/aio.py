@@ -11,7 +11,6 @@ Callbacks run on the loop: they must not block.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -30,18 +29,10 @@ from channel_recorder.handler import (
     LeavePath,
     RecordingHandler,
 )
+from channel_recorder.log_levels import set_log_level
 from channel_recorder.model import User
 from channel_recorder.recording.users import user_of
 from channel_recorder.wiring import JoinRequest, LiveRecording
-
-_LOG_LEVELS = {
-    1: logging.CRITICAL,
-    2: logging.ERROR,
-    3: logging.WARNING,
-    4: logging.INFO,
-    5: logging.INFO,
-    6: logging.DEBUG,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +153,7 @@ class RecordingEngine:
 
     def set_log_level(self, level: int) -> None:
         """Classic levels: 1 fatal, 2 error, 3 warning, 4 notice, 5 info, 6 debug. For the whole process."""
-        if level not in _LOG_LEVELS:
-            raise ConfigError(f"log level {level!r} is not acceptable: give 1 (fatal) to 6 (debug)")
-        logging.getLogger("channel_recorder").setLevel(_LOG_LEVELS[level])
+        set_log_level(level)
 
     async def __aenter__(self) -> Self:
         return self

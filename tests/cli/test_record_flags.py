@@ -196,7 +196,7 @@ def test_after_two_dashes_everything_is_a_name(run: Run) -> None:
         (["--recrod-dir", "x"], "--recrod-dir"),
         (["--is-audio-only=maybe"], "maybe"),
         (["--server-url"], "--server-url"),
-        (["extra"], "more arguments than the one channel name"),
+        (["extra"], "more arguments than this command takes"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_status_2(run: Run, arguments: list[str], sentence: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from channel_recorder import __version__
-from channel_recorder.cli import record, token
+from channel_recorder.cli import record, serve, token
 from channel_recorder.cli.classic import modern_spelling
 from channel_recorder.cli.config_flags import flag_spelling
 from channel_recorder.cli.exits import FAILURE, INTERRUPTED, USAGE, UsageError
@@ -17,9 +17,12 @@ from channel_recorder.errors import ConfigError, RecorderError
 
 _HELP = """Records WebRTC calls and live broadcasts on your own machine.
 
-It joins a channel as a silent member, writes what everyone sends, and leaves when nobody is left."""
+It joins a channel as a silent member, writes what everyone sends, and leaves when nobody is left.
+With no channel server at hand, it is one: serve."""
 
 _EPILOGUE = """Start here:
+  channel-recorder serve
+  channel-recorder serve --help
   channel-recorder record --help
   channel-recorder token --help
 
@@ -27,6 +30,7 @@ Exit status: 0 clean end, 1 failure, 2 wrong usage."""
 
 _COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "record": (record.record, record.EXAMPLES),
+    "serve": (serve.serve, serve.EXAMPLES),
     "token": (token.token, token.EXAMPLES),
 }
 
@@ -73,7 +77,7 @@ def _fail(sentence: str, status: int) -> int:
 def _sentence(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         # Not repeated: it may be a secret whose flag was mistyped.
-        return "there are more arguments than the one channel name: is a flag missing before a value?"
+        return "there are more arguments than this command takes: is a flag missing before a value?"
     return str(error).rstrip(".")
 
 

@@ -7,6 +7,10 @@ from cyclopts import Group
 _ORDER = (
     "Token",
     "Connection",
+    "Server",
+    "Media",
+    "Page and recordings",
+    "Limits",
     "Where the files go",
     "What is recorded",
     "When",

@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import IO, TextIO, TypeVarTuple, cast
 
 from channel_recorder.callbacks import CallbackRunner
@@ -109,6 +110,18 @@ class LogToOutput(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._output.call(_write_error_line, self.format(record))
+
+
+@contextmanager
+def log_through(output: Output) -> Generator[None, None, None]:
+    """The process's log goes to `output` while the block runs."""
+    handler = LogToOutput(output)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def _write_error_line(line: str) -> None:

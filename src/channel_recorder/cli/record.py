@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -33,7 +30,7 @@ from channel_recorder.cli.connection import (
 from channel_recorder.cli.exits import UsageError
 from channel_recorder.cli.help_groups import OUTPUT
 from channel_recorder.cli.json_lines import JsonLines
-from channel_recorder.cli.output import LogToOutput, Output, standard_output
+from channel_recorder.cli.output import Output, log_through, standard_output
 from channel_recorder.cli.report import Outcome, Report
 from channel_recorder.cli.run import Engine, Plan, RecordingRun
 from channel_recorder.clock import monotonic_seconds, utc_now
@@ -159,7 +156,7 @@ def run_recording(plan: Plan, access: ServerAccess, json: bool, log_level: LogLe
     """Records to the end and returns the exit status. Raises `RecorderError` for what failed."""
     report = _report(json)
     output = Output(CallbackThread("channel-recorder-output"))
-    with _log_through(output):
+    with log_through(output):
         outcome = uvloop.run(_record(plan, access, report, output, log_level))
     written = output.finish(FINISH_OUTPUT_SECONDS)
     if not written:
@@ -217,14 +214,3 @@ def _report(json: bool) -> Report:
     output = standard_output()
     width = None if output.isatty() else PLAIN_WIDTH
     return HumanReport(Console(file=output, highlight=False, width=width), monotonic_seconds)
-
-
-@contextmanager
-def _log_through(output: Output) -> Generator[None, None, None]:
-    handler = LogToOutput(output)
-    root = logging.getLogger()
-    root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
