@@ -260,7 +260,7 @@ async def test_an_advertised_address_comes_first_and_our_own_is_there_too(tmp_pa
         ({"webhook_urls": ("ftp://a",)}, ConfigError, "webhook URL"),
         ({"webhook_urls": ("http://a",), "keys": Keys({OPEN: None})}, ConfigError, "webhooks are signed"),
         ({"tls_certificate": Path("none.pem"), "tls_key": Path("none.pem")}, ConfigError, "TLS certificate"),
-        ({"recordings": Path("/proc/recordings")}, StorageError, "/proc/recordings"),
+        ({"recordings": Path("/proc/recordings")}, StorageError, "/proc can.t be written"),
     ],
 )
 async def test_what_cannot_be_served_is_told_and_leaves_nothing_open(
