@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 import { notice, trouble } from "./notices.js";
 import { clockText } from "./words.js";
 
-const RUNNING = ["recording", "stopping"];
+const LOOK_AGAIN_MS = 3000;
 
 export class Recorder {
   /** `changed` is called when the button has something new to say, `watch` when the user wants to see what was recorded. */
@@ -19,6 +19,7 @@ export class Recorder {
     this.sinceMs = 0;
     this.isBusy = false;
     this.wasOn = false;
+    this.lookedAtMs = Date.now();
     this.timer = setInterval(() => this.tick(), 500);
   }
 
@@ -42,8 +43,9 @@ export class Recorder {
 
   /** After the room said that recording began or ended. */
   async look() {
+    this.lookedAtMs = Date.now();
     const found = await api.recordings({ channel: this.channel, limit: 5 }).catch(() => null);
-    this.take(found?.recordings.find((one) => RUNNING.includes(one.state)) ?? null);
+    if (found) this.take(found.recordings.find((one) => one.state === "recording") ?? null);
   }
 
   take(recording) {
@@ -99,6 +101,8 @@ export class Recorder {
   tick() {
     const text = this.isOn && this.sinceMs ? clockText(this.elapsed) : "";
     for (const place of document.querySelectorAll(".rec-time")) if (place.textContent !== text) place.textContent = text;
+    // The room and the service tell of the end one after the other, and only the room does so unasked.
+    if (this.isOn && !this.isBusy && Date.now() - this.lookedAtMs > LOOK_AGAIN_MS) this.look();
   }
 
   close() {

@@ -7,7 +7,7 @@ import { Together } from "./together.js";
 import { countText, dayText, lengthText, listText, sizeText, timeText } from "./words.js";
 
 const REFRESH_MS = 4000;
-const SOURCES = { camera: "Camera and microphone", microphone: "Microphone", screen_share: "Screen", screen_share_audio: "Sound of the screen" };
+const SOURCES = { microphone: "Sound only", screen_share: "Screen", screen_share_audio: "Sound of the screen" };
 const REASONS = {
   connection_failed: "The connection to the channel was lost for good.",
   storage_failed: "The disk was full or gone.",
@@ -240,10 +240,10 @@ class FileRow {
 
   update(file) {
     this.file = file;
-    const codecs = file.streams.map((stream) => (stream.height ? `${stream.codec} ${stream.width}×${stream.height}` : stream.codec));
+    const picture = file.streams.find((stream) => stream.height);
     const length = file.duration === null ? (file.is_complete ? null : "still growing") : lengthText(file.duration);
-    this.facts.textContent = [length, sizeText(file.bytes), sourceText(file), ...codecs].filter(Boolean).join(" · ");
-    this.facts.title = file.name;
+    this.facts.textContent = [length, sizeText(file.bytes), sourceText(file), picture && `${picture.width}×${picture.height}`].filter(Boolean).join(" · ");
+    this.facts.title = [file.name, ...file.streams.map((stream) => stream.codec)].join(" · ");
   }
 
   toggle(open = this.player.hidden) {

@@ -107,7 +107,8 @@ export function countText(number, one, many = `${one}s`) {
 export function initials(name) {
   const words = name.trim().split(/\s+/u).filter(Boolean);
   const first = (word) => [...word][0] ?? "";
-  return (words.length > 1 ? first(words[0]) + first(words.at(-1)) : first(words[0] ?? "?")).toUpperCase();
+  const letters = words.length > 1 ? first(words[0]) + first(words.at(-1)) : first(words[0] ?? "?");
+  return letters.toUpperCase();
 }
 
 /** The same hue for the same name, on every machine. */
