@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from channel_recorder.errors import ProtocolError
 from channel_recorder.model import Codec
@@ -99,15 +100,22 @@ def payload_types(
     section: MediaSection, codecs: Collection[Codec], feedback: Collection[str]
 ) -> tuple[PayloadType, ...]:
     """Those of `codecs` and their retransmissions, in the order of the section; with what it has of `feedback`."""
+    return _payload_types(section.kind, section.rtp_formats, frozenset(codecs), frozenset(feedback))
+
+
+@lru_cache(maxsize=256)
+def _payload_types(
+    kind: str, rtp_formats: tuple[RtpFormat, ...], codecs: frozenset[Codec], feedback: frozenset[str]
+) -> tuple[PayloadType, ...]:
+    """Kept: dozens of m-lines have the same formats, and all of them come again with every offer."""
     media: dict[int, Codec] = {}
-    for rtp_format in section.rtp_formats:
-        codec = _CODECS.get((section.kind, rtp_format.name.lower()))
+    for rtp_format in rtp_formats:
+        codec = _CODECS.get((kind, rtp_format.name.lower()))
         if codec is not None and codec in codecs and _is_usable(codec, rtp_format):
             media[rtp_format.payload_type] = codec
-    accepted = frozenset(feedback)
     return tuple(
-        _payload_type(rtp_format, media.get(rtp_format.payload_type), accepted)
-        for rtp_format in section.rtp_formats
+        _payload_type(rtp_format, media.get(rtp_format.payload_type), feedback)
+        for rtp_format in rtp_formats
         if rtp_format.payload_type in media or _apt(rtp_format) in media
     )
 
@@ -168,9 +176,10 @@ def _is_usable(codec: Codec, rtp_format: RtpFormat) -> bool:
 
 
 def _apt(rtp_format: RtpFormat) -> int | None:
+    if rtp_format.name.lower() != "rtx":
+        return None
     apt = rtp_format.parameters.get("apt", "")
-    is_rtx = rtp_format.name.lower() == "rtx" and apt.isascii() and apt.isdigit() and len(apt) <= 3
-    return int(apt) if is_rtx else None
+    return int(apt) if apt.isascii() and apt.isdigit() and len(apt) <= 3 else None
 
 
 def _payload_type(rtp_format: RtpFormat, codec: Codec | None, feedback: frozenset[str]) -> PayloadType:

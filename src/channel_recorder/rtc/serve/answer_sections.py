@@ -93,11 +93,13 @@ def sending_section(
     return SendingSection(section=section, description=description)
 
 
-def idle_section(offered: MediaSection, mid: str) -> MediaSection | None:
-    """Nothing flows yet, or no longer. None if we know none of its codecs."""
+def has_known_codec(offered: MediaSection) -> bool:
+    return bool(payload_types(offered, Codec, SEND_FEEDBACK[MediaKind(offered.kind)]))
+
+
+def idle_section(offered: MediaSection, mid: str) -> MediaSection:
+    """Nothing flows yet, or no longer, on an m-line with a known codec."""
     accepted = in_order(payload_types(offered, Codec, SEND_FEEDBACK[MediaKind(offered.kind)]), ())
-    if not accepted:
-        return None
     return replace(
         _section(offered, mid, accepted, {}),
         direction="inactive",

@@ -23,7 +23,7 @@ from channel_recorder.rtc.peer.sections import (
     remote_transport,
     sends,
 )
-from channel_recorder.rtc.serve.answer_sections import idle_section, receiving_section, sending_section
+from channel_recorder.rtc.serve.answer_sections import has_known_codec, idle_section, receiving_section, sending_section
 from channel_recorder.rtc.serve.contract import Answer, PublishOptions
 from channel_recorder.rtc.serve.outgoing import (
     MAX_DESCRIPTION_CHARACTERS,
@@ -60,8 +60,6 @@ class _Line:
     index: int
     mid: str
     offered: MediaSection
-    idle: MediaSection
-    """The answer to it while nothing flows."""
 
     @property
     def is_free(self) -> bool:
@@ -245,11 +243,13 @@ class AnsweringNegotiator:
     def _accept(self, line: _Line) -> None:
         if line.mid in self._round.sent or (sends(line.offered) and self._receive(line)):
             return
-        self._round.accepted[line.index] = line.idle
+        if not is_media(line.offered):
+            self._round.accepted[line.index] = _data_section(line.offered, line.mid)
+            self._round.data_channels = data_channels(line.offered)
+            return
+        self._round.accepted[line.index] = idle_section(line.offered, line.mid)
         if line.is_free:
             self._round.free[line.mid] = MediaKind(line.offered.kind)
-        elif line.offered.kind == "application":
-            self._round.data_channels = data_channels(line.offered)
 
     def _receive(self, line: _Line) -> bool:
         offered = line.offered
@@ -296,22 +296,14 @@ def _check_mids(offer: SessionDescription) -> None:
 
 def _lines(offer: SessionDescription) -> dict[str, _Line]:
     """By mid; rejected and unknown ones are left out."""
-    lines: dict[str, _Line] = {}
-    for index, section in bundled_sections(offer).items():
-        mid = mid_of(section, index)
-        idle = _data_section(section, mid) if section.kind == "application" else _idle_section(section, mid)
-        if idle is not None and not section.is_rejected:
-            lines[mid] = _Line(index=index, mid=mid, offered=section, idle=idle)
-    return lines
+    return {
+        mid_of(section, index): _Line(index=index, mid=mid_of(section, index), offered=section)
+        for index, section in bundled_sections(offer).items()
+        if not section.is_rejected and (has_known_codec(section) if is_media(section) else data_channels(section))
+    }
 
 
-def _idle_section(section: MediaSection, mid: str) -> MediaSection | None:
-    return idle_section(section, mid) if is_media(section) else None
-
-
-def _data_section(section: MediaSection, mid: str) -> MediaSection | None:
-    if data_channels(section) is None:
-        return None
+def _data_section(section: MediaSection, mid: str) -> MediaSection:
     return MediaSection(
         kind=section.kind,
         protocol=section.protocol,
