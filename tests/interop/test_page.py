@@ -106,7 +106,7 @@ class Visit:
     async def until(self, expression: str) -> None:
         """Until it is true. Playwright's own way is forbidden by the page's Content-Security-Policy."""
         async with asyncio.timeout(LIMIT_MS / 1000):
-            while not await self.page.evaluate(expression):
+            while not await self.page.evaluate(expression):  # noqa: ASYNC110 - a page tells nothing unasked
                 await asyncio.sleep(0.05)
 
     async def text(self, selector: str) -> str:
