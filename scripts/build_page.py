@@ -27,7 +27,10 @@ LIBRARY = "livekit-client"
 LIBRARY_VERSION = "2.23.0"
 LIBRARY_FILES = {
     # The minified build. Its licence goes with it.
-    "dist/livekit-client.umd.js": ("livekit-client.js", "fb646f2260d84f91238d0a2dc10726c456631d6a26c7cafc43cfee5959b4d31d"),
+    "dist/livekit-client.umd.js": (
+        "livekit-client.js",
+        "fb646f2260d84f91238d0a2dc10726c456631d6a26c7cafc43cfee5959b4d31d",
+    ),
     "LICENSE": ("livekit-client.LICENSE.txt", "09e8a9bcec8067104652c168685ab0931e7868f9c8284b66f5ae6edae5f1130b"),
 }
 """In the package: name on the page, SHA-256."""
