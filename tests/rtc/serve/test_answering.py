@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from channel_recorder.errors import MalformedError, ProtocolError
 from channel_recorder.model import Codec, MediaKind
@@ -494,3 +497,54 @@ def test_versions_count_up_and_lines_keep_their_order():
 def test_what_is_missing_names_every_kind():
     missing: Mapping[MediaKind, int] = Server().negotiator.sections_missing()
     assert missing == {MediaKind.AUDIO: 0, MediaKind.VIDEO: 0}
+
+
+def test_a_newer_clients_words_about_its_data_channels_are_passed_over():
+    server = Server()
+    offer = describe(data("0")).replace("a=sctp-port:5000\r\n", "a=sctp-port:5000\r\na=sctp-init:AQAAXg==\r\n")
+    (line,) = session_of(server.answer(offer)).media
+    assert (line.port, line.sctp_port) == (9, 5000)
+
+
+# Foreign bytes
+
+WHOLE_OFFER = describe(
+    data("0"),
+    publishing("audio", "1", "mic"),
+    publishing("video", "2", "camera", layers="q;h;f"),
+    section("video", "3", "recvonly"),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.integers(0, len(WHOLE_OFFER) - 1),
+    st.integers(0, 80),
+    st.text("0123456789 =:;~amvrecvsend\r\n", max_size=12),
+    st.integers(0, len(WHOLE_OFFER) - 1),
+)
+def test_a_damaged_offer_is_answered_or_refused(position: int, removed: int, inserted: str, repeated: int):
+    damaged = WHOLE_OFFER[:position] + inserted + WHOLE_OFFER[position + removed :] + WHOLE_OFFER[repeated:]
+    server = Server()
+    server.send(PICTURES, "TR_v")
+    server.answer(WHOLE_OFFER)
+    try:
+        answer = session_of(server.answer(damaged))
+    except ProtocolError:
+        return
+    offered = parse_session_description(damaged)
+    assert [line.kind for line in answer.media] == [line.kind for line in offered.media]
+    assert all(not line.is_rejected for line in answer.media if line.mid in answer.bundle)
+    assert all(line.direction != "sendonly" or line.ssrcs for line in answer.media)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "vectors" / "sdp").glob("*.sdp")), ids=lambda path: path.stem
+)
+def test_offers_of_other_servers_are_answered(path: Path):
+    server = Server()
+    offered = parse_session_description(path.read_text())
+    answer = session_of(server.answer(path.read_text()))
+    assert [line.mid for line in answer.media] == [line.mid for line in offered.media]
+    sending = [line for line in offered.media if line.kind != "application" and line.direction.startswith("send")]
+    assert len(server.changes.added) == len(sending)
