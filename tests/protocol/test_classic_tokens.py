@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_recorder.errors import AppIdError, ConfigError, ErrorCode, MalformedError, RecorderError, TokenError
@@ -333,22 +333,26 @@ def test_an_endless_token_is_refused_unread() -> None:
 
 
 @given(version=st.sampled_from(["006", "007", ""]), rest=st.text())
+@settings(deadline=None)
 def test_any_text_is_a_token_or_refused(version: str, rest: str) -> None:
     refusal(version + rest)
 
 
 @given(app_id=st.text(alphabet="0123456789abcdef", min_size=32, max_size=32), content=st.binary())
+@settings(deadline=None)
 def test_any_bytes_behind_006_are_refused(app_id: str, content: bytes) -> None:
     refusal("006" + app_id + base64.b64encode(content).decode())
 
 
 @given(content=st.binary(), compressed=st.booleans())
+@settings(deadline=None)
 def test_any_bytes_behind_007_are_refused(content: bytes, compressed: bool) -> None:
     data = zlib.compress(content) if compressed else content
     refusal("007" + base64.b64encode(data).decode())
 
 
 @given(service=st.binary(), services=st.integers(0, 0xFFFF))
+@settings(deadline=None)
 def test_any_bytes_that_the_certificate_signed_are_read_or_refused(service: bytes, services: int) -> None:
     text = raw_007(privileges={}, service=service, services=services)
     with contextlib.suppress(TokenError):
@@ -362,6 +366,7 @@ def test_any_bytes_that_the_certificate_signed_are_read_or_refused(service: byte
     version=st.sampled_from(["006", "007"]),
     salt=st.integers(1, 99_999_999),
 )
+@settings(deadline=None)
 def test_what_is_made_is_what_is_verified(
     channel: str, account: str, privileges: set[Privilege], version: str, salt: int
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_recorder.errors import ConfigError
@@ -280,6 +280,7 @@ def test_short_secrets_are_named_and_none_is_shown() -> None:
 
 
 @given(token=st.text(), query=st.dictionaries(st.sampled_from(["channel", "uid", "user_account", "name"]), st.text()))
+@settings(deadline=None)
 def test_any_token_and_query_are_let_in_or_refused(token: str, query: dict[str, str]) -> None:
     for given_token in (token, OPEN, classic("006")):
         try:

@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from livekit.protocol import models, rtc
 
@@ -194,6 +194,7 @@ def test_attributes_that_are_none_are_refused_with_400(attributes: str, told: st
     ),
     is_packed=st.booleans(),
 )
+@settings(deadline=None)
 def test_any_query_is_a_request_or_refused(query: dict[str, str], is_packed: bool) -> None:
     try:
         assert read(query, FREE, packed=is_packed).credentials.identity == "7"
@@ -202,6 +203,7 @@ def test_any_query_is_a_request_or_refused(query: dict[str, str], is_packed: boo
 
 
 @given(data=st.binary(), zipped=st.booleans(), wrapped=st.booleans())
+@settings(deadline=None)
 def test_any_bytes_are_a_request_or_refused(data: bytes, zipped: bool, wrapped: bool) -> None:
     text = packed(data, zipped=zipped) if wrapped else base64.urlsafe_b64encode(data).decode()
     try:

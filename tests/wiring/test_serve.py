@@ -31,6 +31,7 @@ from channel_recorder.protocol.privileges import SUBSCRIBER
 from channel_recorder.protocol.tokens import Grants, make_access_token
 from channel_recorder.sfu.access import Keys
 from channel_recorder.sfu.doors.server import listen
+from channel_recorder.sfu.settings import ServerSettings
 from channel_recorder.wiring.join import JoinRequest
 from channel_recorder.wiring.serve import ServeSettings, ServingProcess, serve
 
@@ -201,8 +202,9 @@ async def test_a_server_that_ends_says_so_to_everybody_and_frees_its_ports(tmp_p
 
 
 async def test_rooms_are_kept_in_order_as_time_goes_by(tmp_path: Path) -> None:
-    async with serve(settings(tmp_path)) as process, sdk(process) as admin:
-        await admin.room.create_room(api.CreateRoomRequest(name="hall", empty_timeout=1))
+    rooms = ServerSettings(empty_timeout_seconds=0)
+    async with serve(settings(tmp_path, rooms=rooms)) as process, sdk(process) as admin:
+        await admin.room.create_room(api.CreateRoomRequest(name="hall"))
         async with asyncio.timeout(PATIENCE_SECONDS):
             while (await admin.room.list_rooms(api.ListRoomsRequest())).rooms:
                 pass

@@ -34,9 +34,12 @@ def run_server(flags: ServeFlags) -> int:
     _allow_many_files()
     settings, welcome = settings_of(flags), welcome_of(flags)
     output = Output(CallbackThread("channel-recorder-output"))
-    with log_through(output):
-        uvloop.run(ServingRun(settings, welcome, output).run())
-    if not output.finish(FINISH_OUTPUT_SECONDS):
+    try:
+        with log_through(output):
+            uvloop.run(ServingRun(settings, welcome, output).run())
+    finally:
+        written = output.finish(FINISH_OUTPUT_SECONDS)
+    if not written:
         # Whoever should read our output does not, and Python would wait for it at exit.
         os._exit(0)
     return 0

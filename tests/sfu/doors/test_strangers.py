@@ -249,6 +249,7 @@ def test_who_is_refused_too_often_waits_and_addresses_are_forgotten() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["enter", "known", "end"])), max_size=60))
+@settings(deadline=None)
 def test_however_they_come_and_go_the_crowd_is_empty_in_the_end(steps: list[tuple[str, str]]) -> None:
     crowd = Crowd(DoorLimits(connections=6, strangers=4, strangers_per_address=3))
     visits: list[Any] = []
@@ -285,6 +286,7 @@ async def test_one_message_may_be_larger_than_the_outbox() -> None:
 
 
 @given(st.binary() | st.text())
+@settings(deadline=None)
 def test_any_frame_is_a_request_or_malformed(data: bytes | str) -> None:
     with suppress(MalformedError):
         assert isinstance(read_frame(data), pb.SignalRequest)
