@@ -46,6 +46,7 @@ class Continuity:
             payload_type=layer.payload_type,
             offset=number - first.number,
             timestamp_offset=self._timestamp_offset(newest, layer.clock, first),
+            floor=newest.timestamp if newest is not None else first.timestamp - 1,
             patch=patch,
             descriptor_offset=self._descriptor_offset(first.descriptor),
         )
@@ -59,23 +60,33 @@ class Continuity:
     def reference_of(self, line: Line | None) -> tuple[StreamClock, int] | None:
         """Of the line, if there were reports on its clock, else of a line before."""
         if line is not None and line.clock.is_known:
-            self._reference = line.clock, line.timestamp_offset
+            self._reference = line.clock, line.true_timestamp_offset
         return self._reference
 
+    def lateness_seconds(self, line: Line, layer: Layer, first: Packet) -> float:
+        """How much older than the newest of the line that packet of another layer is; 0 if that is not known."""
+        newest = self.history.get(line.newest)
+        reference = self.reference_of(line)
+        if newest is None or layer.clock is None or not layer.clock.is_known or reference is None:
+            return 0.0
+        clock, offset = reference
+        timestamp = clock.timestamp_at(layer.clock.ntp_seconds(first.timestamp)) + offset
+        return max(signed32(newest.timestamp - timestamp) / clock.clock_rate_hz, 0.0)
+
     def _timestamp_offset(self, newest: Sent | None, clock: StreamClock, first: Packet) -> int:
-        """By the reports of both layers, else by arrival; never backwards."""
+        """By the reports of both layers, else by arrival."""
         if newest is None:
             return 0
         elapsed_seconds = max(first.arrival_seconds - self.history.begin_of_newest(), 0.0)
         ticks = self._ticks_by_reports(clock, first.timestamp, newest.timestamp)
         if ticks is None or abs(ticks / clock.clock_rate_hz - elapsed_seconds) > DOUBT_SECONDS:
-            ticks = round(elapsed_seconds * clock.clock_rate_hz)
-        return newest.timestamp + max(ticks, 1) - first.timestamp & 0xFFFFFFFF
+            ticks = max(round(elapsed_seconds * clock.clock_rate_hz), 1)
+        return newest.timestamp + ticks - first.timestamp & 0xFFFFFFFF
 
     def _ticks_by_reports(self, clock: StreamClock, timestamp: int, newest: int) -> int | None:
         """From the newest time stamp sent to where that one belongs."""
         if self._last is not None and self._last.clock is clock:
-            return signed32(timestamp + self._last.timestamp_offset - newest)
+            return signed32(timestamp + self._last.true_timestamp_offset - newest)
         if self._reference is None or not clock.is_known:
             return None
         known, offset = self._reference

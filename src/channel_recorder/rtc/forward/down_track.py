@@ -18,6 +18,7 @@ from channel_recorder.rtc.forward.history import AUDIO_PACKETS, VIDEO_PACKETS
 from channel_recorder.rtc.forward.layer import Layer
 from channel_recorder.rtc.forward.line import Line, Route
 from channel_recorder.rtc.forward.payload_types import map_retransmissions, map_second_bytes
+from channel_recorder.rtc.forward.recent import Packet
 from channel_recorder.rtc.forward.sender_clock import signed32
 from channel_recorder.rtc.forward.uplink_track import UplinkTrack
 from channel_recorder.rtc.wire.rtcp import ReportBlock, SenderReport
@@ -27,6 +28,9 @@ ALL_LAYERS = 255
 ENDING_SECONDS = 0.1
 """So long the rest of a frame is waited for; its sender paces a frame over a few ms."""
 MAX_RESERVED = 64
+LATE_SECONDS = 0.1
+"""A key frame so much older than what was sent already is passed over: a packet of it was lost on the way."""
+MAX_PASSED_OVER = 2
 
 
 class Received(NamedTuple):
@@ -64,6 +68,7 @@ class DownTrack:
         self._key_frame: int | None = None
         """Number of the awaited layer's packet to begin with."""
         self._ending_since = 0.0
+        self._passed_over = 0
 
     # serve.contract.OutgoingTrack
 
@@ -166,7 +171,7 @@ class DownTrack:
 
     def choose(self) -> None:
         """Wait for the layer that should be forwarded, if it is not already."""
-        if self._route is None or self._is_paused:
+        if self._is_paused or self not in self.track.subscribers:
             return
         chosen = self._best_layer()
         if chosen is self._layer:
@@ -184,6 +189,7 @@ class DownTrack:
     def described(self) -> None:
         if self._route is not None and self._description is not None:
             self._describe(self._route, self._description)
+            self.choose()
 
     def ended(self) -> None:
         self._stop()
@@ -214,7 +220,7 @@ class DownTrack:
         if layer is not None:
             layer.stop_waiting(self)
         if self._line is not None and self._layer is not None:
-            self._layer.attach(self._line, self._line.forward)
+            self._layer.attach(self._line, self._forward_catching_up)
 
     def _takes(self, layer: Layer) -> bool:
         """The far side takes what comes there; true before anything did."""
@@ -258,10 +264,11 @@ class DownTrack:
         if timestamp != line.timestamp:
             missing = number - line.highest - 1
             self._begin(awaited, key_frame, reserved=missing if missing <= MAX_RESERVED else 1)
-            return
+            if self._line is not line:
+                return
         line.forward(number, second, timestamp, payload, descriptor, now_seconds)
-        if second & MARKER:
-            self._begin(awaited, key_frame, reserved=0)
+        if second & MARKER and self._awaited is awaited and self._key_frame is not None:
+            self._begin(awaited, self._key_frame, reserved=0)
 
     def _begin(self, layer: Layer, key_frame: int, reserved: int) -> None:
         """End the line there is, and begin the next with a key frame that has come at least in part."""
@@ -270,16 +277,38 @@ class DownTrack:
         if key_frame < layer.watch.recent.floor or not packets or route is None:  # too many came meanwhile
             self._await(layer)
             return
+        if self._comes_late(layer, packets[0]):
+            self._passed_over += 1
+            self._await(layer)
+            return
+        self._passed_over = 0
         self._end_line(reserved)
         line = self._continuity.begin_line(route, layer, packets[0])
         self._line, self._layer = line, layer
         self._awaited = self._key_frame = None
+        layer.attach(line, self._forward_catching_up)
         for packet in packets:
-            line.forward(*packet)
-        layer.attach(line, line.forward)
+            self._forward_catching_up(*packet)
         layer.stop_waiting(self)
         if self._began is not None:
             self._began(self)
+
+    def _comes_late(self, layer: Layer, first: Packet) -> bool:
+        if self._line is None or self._layer is None or not self._layer.is_alive or self._layer is layer:
+            return False
+        late_seconds = self._continuity.lateness_seconds(self._line, layer, first)
+        return late_seconds > LATE_SECONDS and self._passed_over < MAX_PASSED_OVER
+
+    def _forward_catching_up(
+        self, number: int, second: int, timestamp: int, payload: bytes, descriptor: bytes | None, now_seconds: float
+    ) -> None:
+        """The first packets of a line."""
+        line, layer = self._line, self._layer
+        if line is None or layer is None:
+            return
+        if not line.catches_up(timestamp):
+            layer.attach(line, line.forward)
+        line.forward(number, second, timestamp, payload, descriptor, now_seconds)
 
     def _end_line(self, reserved: int) -> None:
         line, layer, route = self._line, self._layer, self._route

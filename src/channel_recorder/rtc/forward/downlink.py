@@ -32,9 +32,12 @@ _SHORT_NTP_UNITS_PER_SECOND = 2**16
 class Downlink:
     """All reports go out together: what a far side puts in step by them was told at the same instant."""
 
-    def __init__(self, *, send: Callable[[bytes], None], cname: str, clock_offset_seconds: float) -> None:
+    def __init__(
+        self, *, send: Callable[[bytes], None], cname: str, clock_offset_seconds: float, is_open: bool = True
+    ) -> None:
         """`send`: takes RTP in clear, must neither block nor raise. `clock_offset_seconds`: from the monotonic clock
-        to NTP time, the same for all connections of a server."""
+        to NTP time, the same for all connections of a server. `is_open`: False where packets would go nowhere yet,
+        and key frames with them; then tracks begin at `open`."""
         self.drops: Counter[Drop] = Counter()
         """RTCP not used, by reason."""
         self.next_timer_seconds = inf
@@ -46,16 +49,26 @@ class Downlink:
         self._clock_offset_seconds = clock_offset_seconds
         self._tracks: dict[int, DownTrack] = {}
         """By SSRC."""
+        self._waiting: dict[DownTrack, SendDescription] | None = None if is_open else {}
         self._round_trip = RoundTrip()
         self._left: list[int] = []
         """SSRCs to say good-bye to."""
         self._report_seconds = inf
         self._reports_sent = 0
 
+    def open(self, now_seconds: float) -> None:
+        """There is a path now: tracks that were added begin, with key frames."""
+        waiting, self._waiting = self._waiting or {}, None
+        for track, description in waiting.items():
+            self.add_track(track, description, now_seconds)
+
     # In
 
     def add_track(self, track: DownTrack, description: SendDescription, now_seconds: float) -> None:
         """Send a track on an m-line, or go on as described anew."""
+        if self._waiting is not None:
+            self._waiting[track] = description
+            return
         if track.ssrc is not None and self._tracks.get(track.ssrc) is track:
             del self._tracks[track.ssrc]
         self._tracks[description.ssrc] = track
@@ -66,6 +79,8 @@ class Downlink:
 
     def remove_track(self, track: DownTrack, now_seconds: float) -> None:
         """Send nothing of it any more. Twice is once."""
+        if self._waiting is not None:
+            self._waiting.pop(track, None)
         ssrc = track.ssrc
         if ssrc is None or self._tracks.get(ssrc) is not track:
             return

@@ -12,7 +12,7 @@ from struct import Struct
 from channel_recorder.rtc.forward.dependency import frame_number_of, with_offset
 from channel_recorder.rtc.forward.history import History, Patch, Sent
 from channel_recorder.rtc.forward.payload_types import SecondBytes
-from channel_recorder.rtc.forward.sender_clock import StreamClock
+from channel_recorder.rtc.forward.sender_clock import StreamClock, signed32
 from channel_recorder.rtc.wire.rtp import EXTENDED, MARKER, PLAIN, build_extensions
 
 MAX_OFFSETS = 64
@@ -69,6 +69,8 @@ class Line:
     """Its packets are given to `forward` in ascending order, to `forward_late` in any."""
 
     __slots__ = (
+        "_caught_up",
+        "_floor",
         "_history",
         "_mask",
         "_offsets",
@@ -90,6 +92,7 @@ class Line:
         "payload_type",
         "route",
         "timestamp_offset",
+        "true_timestamp_offset",
     )
 
     def __init__(
@@ -101,10 +104,12 @@ class Line:
         payload_type: int,
         offset: int,
         timestamp_offset: int,
+        floor: int,
         patch: Patch | None = None,
         descriptor_offset: int = 0,
     ) -> None:
-        """`first`: number of its first packet. `payload_type`: as received."""
+        """`first`: number of its first packet. `payload_type`: as received. `floor`: no time stamp up to that one is
+        sent again."""
         self.route = route
         self.clock = clock
         self.first = first
@@ -113,7 +118,10 @@ class Line:
         self.payload_type = payload_type
         self.offset = offset
         """For numbers from now on."""
-        self.timestamp_offset = timestamp_offset
+        self.timestamp_offset = self.true_timestamp_offset = timestamp_offset
+        self._floor = floor
+        self._caught_up: dict[int, int] = {}
+        """Time stamps as received, and as sent where that is not where they belong."""
         self.patch = patch
         self.descriptor_offset = descriptor_offset
         self.frame_number: int | None = None
@@ -155,6 +163,19 @@ class Line:
             payload = patch.apply(payload)
         self._send(_pack(PLAIN, second, number & 0xFFFF, timestamp, self._ssrc) + payload)
 
+    def catches_up(self, timestamp: int) -> bool:
+        """To be called before `forward` until it is false: the line may begin with pictures that are older than what
+        was sent before, where a packet of its key frame was lost. They are shown in passing."""
+        if timestamp not in self._caught_up:
+            ahead = signed32(timestamp + self.true_timestamp_offset - self._floor)
+            if ahead > 0:
+                self.timestamp_offset = self.true_timestamp_offset
+                return False
+            self._floor += 1
+            self._caught_up[timestamp] = self._floor
+        self.timestamp_offset = self._caught_up[timestamp] - timestamp
+        return True
+
     def forward_late(
         self, number: int, second: int, timestamp: int, payload: bytes, descriptor: bytes | None, now_seconds: float
     ) -> bool:
@@ -166,7 +187,7 @@ class Line:
         second = self._second_bytes[second if payload else self.payload_type]
         if offset is None or not second or (payload and sent_as != self.payload_type):
             return False
-        timestamp = timestamp + self.timestamp_offset & 0xFFFFFFFF
+        timestamp = self._caught_up.get(timestamp, timestamp + self.true_timestamp_offset) & 0xFFFFFFFF
         extensions = self._extensions(descriptor) if descriptor is not None and self.route.descriptor_id else b""
         sent = Sent(number + offset, second, timestamp, payload, self.patch, extensions, now_seconds)
         slot = self._slots[sent.number & self._mask]

@@ -178,13 +178,12 @@ class Uplink:
         if len(packet) < FIXED_HEADER_BYTES or packet[0] & 0xC0 != PLAIN:
             self.drops[Drop.MALFORMED] += 1
             return
-        track = None if packet[SSRC_BYTES] in self._retired else self._track_of(packet)
-        if track is None:
-            self.drops[Drop.UNKNOWN_SSRC] += 1
-            return
-        is_repeat = packet[1] & 0x7F in track.retransmits
-        layer = track.layer_of(self._text_of(packet, REPAIRED_RID_URI if is_repeat else RID_URI, (track,)))
-        if layer is None:
+        mid = self._text_of(packet, MID_URI, self._tracks.values())
+        track = None if packet[SSRC_BYTES] in self._retired else self._track_of(mid, packet[1] & 0x7F)
+        is_repeat = track is not None and packet[1] & 0x7F in track.retransmits
+        layer = self._layer_of(packet, track, is_repeat) if track is not None else None
+        taken = layer is not None and (layer.rtx_ssrc if is_repeat else layer.ssrc) is not None
+        if layer is None or (taken and mid is None):  # a payload type alone is no reason to leave a known SSRC
             self.drops[Drop.UNKNOWN_SSRC] += 1
             return
         ssrc = int.from_bytes(packet[SSRC_BYTES], "big")
@@ -194,10 +193,11 @@ class Uplink:
             self._bind(layer, ssrc, now_seconds)
         self.handlers[packet[SSRC_BYTES]](packet, now_seconds)
 
-    def _track_of(self, packet: bytes) -> UplinkTrack | None:
+    def _layer_of(self, packet: bytes, track: UplinkTrack, is_repeat: bool) -> Layer | None:
+        return track.layer_of(self._text_of(packet, REPAIRED_RID_URI if is_repeat else RID_URI, (track,)))
+
+    def _track_of(self, mid: str | None, payload_type: int) -> UplinkTrack | None:
         """By the mid (RFC 9143 section 15), else the only one that may be meant."""
-        payload_type = packet[1] & 0x7F
-        mid = self._text_of(packet, MID_URI, self._tracks.values())
         if mid is not None:
             track = self._tracks.get(mid)
             return track if track is not None and track.accepts(payload_type) else None

@@ -120,11 +120,11 @@ class UplinkTrack:
             self._choose()
 
     def close(self) -> None:
+        subscribers, self.subscribers = self.subscribers, {}
+        for subscriber in subscribers:
+            subscriber.ended()
         for layer in self.layers:
             layer.close()
-        for subscriber in list(self.subscribers):
-            subscriber.ended()
-        self.subscribers.clear()
 
     # Called by the layers
 

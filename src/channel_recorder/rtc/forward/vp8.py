@@ -48,18 +48,14 @@ class Vp8Offsets:
 
     def apply(self, payload: bytes) -> bytes:
         """A payload that ends early comes back as it is. Hot path."""
-        size = self._size
-        if payload[1:size] != self._seen:
+        if payload[:1] < b"\x80":
+            return payload
+        if payload[1 : self._size] != self._seen:
             try:
-                if payload[0] < _EXTENDED:
-                    return payload
                 self._prepare(payload)
             except IndexError:
                 return payload
-            size = self._size
-        elif payload[0] < _EXTENDED:
-            return payload
-        return payload[:1] + self._patched + payload[size:]
+        return payload[:1] + self._patched + payload[self._size :]
 
     def _prepare(self, payload: bytes) -> None:
         flags = payload[1]
