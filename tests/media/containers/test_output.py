@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import pytest
+from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 
 from channel_recorder.errors import MalformedError, StorageError
 from channel_recorder.media.containers.formats import AAC, M4A, MP4, OGG, WEBM, ContainerFormat, container_format
@@ -57,6 +58,18 @@ def test_rotation_is_read_back(tmp_path: Path, codec: Codec, container: Containe
     write_pictures(output, codec)
     output.close()
     assert decoded_pictures(path)[0].rotation % 360 == -rotation % 360
+
+
+def test_colours_of_vp8_are_told_since_players_guess_others_for_large_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "a.webm"
+    output = open_output(path, WEBM, video=first_frame(Codec.VP8))
+    write_pictures(output, Codec.VP8)
+    output.close()
+    with av.open(path) as file:
+        context = file.streams.video[0].codec_context
+        told = (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
+    smpte170m = 6  # what ITU-T H.273 calls BT.601 with 525 lines
+    assert told == (smpte170m, ColorPrimaries.SMPTE170M, ColorTrc.SMPTE170M, ColorRange.MPEG)
 
 
 @pytest.mark.parametrize(("codec", "container"), VIDEO)

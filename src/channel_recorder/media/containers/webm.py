@@ -224,7 +224,22 @@ def _video_track(frame: EncodedFrame) -> bytes:
     return ebml.master(
         0xAE,
         *_track_head(_VIDEO, track_type=1, codec_id=_CODEC_IDS[frame.codec]),
-        ebml.master(0xE0, size, _rotation(frame.rotation)),
+        ebml.master(0xE0, size, _rotation(frame.rotation), _colour(frame.codec)),
+    )
+
+
+def _colour(codec: Codec) -> bytes:
+    """VP8 is BT.601 (RFC 6386 section 9.2), which players take for BT.709 from 720 lines upwards unless it is said.
+    VP9 says itself what it is."""
+    if codec is not Codec.VP8:
+        return b""
+    bt601, limited_range = 6, 1
+    return ebml.master(
+        0x55B0,
+        ebml.unsigned(0x55B1, bt601),  # MatrixCoefficients
+        ebml.unsigned(0x55B9, limited_range),
+        ebml.unsigned(0x55BA, bt601),  # TransferCharacteristics
+        ebml.unsigned(0x55BB, bt601),  # Primaries
     )
 
 
