@@ -130,6 +130,7 @@ class DoorWebSocket(WebSocketsSansIOProtocol):
         self._limits = limits
         self._visit = visit
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._abort_timer: asyncio.TimerHandle | None = None
         self._head: Request | None = None
 
     def begin(self, head: Request) -> None:
@@ -154,7 +155,8 @@ class DoorWebSocket(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         await super().run_asgi()
         # By then the far side has all that it wants: who does not read must not keep the connection.
-        self.loop.call_later(2 * CLOSE_SECONDS, self.transport.abort)
+        if not self.disconnected:
+            self._abort_timer = self.loop.call_later(2 * CLOSE_SECONDS, self.transport.abort)
 
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
@@ -164,6 +166,8 @@ class DoorWebSocket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_stall()
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
         self._visit.end()
         super().connection_lost(exc)
 
