@@ -66,8 +66,10 @@ class Keys:
 class Access:
     """Checks tokens. `wall_seconds`: the wall clock, seconds since 1970."""
 
-    def __init__(self, keys: Keys, wall_seconds: Callable[[], float]) -> None:
+    def __init__(self, keys: Keys, wall_seconds: Callable[[], float], *, anyone_may_join: bool = False) -> None:
+        """`anyone_may_join`: an App ID alone lets in pages of other sites too."""
         self._keys = keys
+        self._anyone_may_join = anyone_may_join
         self._wall_seconds = wall_seconds
         self._anybodys_secret = secrets.token_hex(SECRET_LENGTH)
         """Signs what needs no proof: tokens of App IDs without a certificate."""
@@ -89,6 +91,10 @@ class Access:
             attributes=checked.attributes,
             expires_at=checked.expires_at,
         )
+
+    def needs_no_proof(self, credentials: Credentials) -> bool:
+        """They come with an App ID alone, so that any page in a browser on this machine could have made them up."""
+        return credentials.api_key in self._keys.open and not self._anyone_may_join
 
     def rights(self, token: str) -> AccessToken:
         """What the bearer of a LiveKit token may do beside joining. Raises JoinRefusedError."""

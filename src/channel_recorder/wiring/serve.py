@@ -215,7 +215,7 @@ async def _open_rooms(stack: AsyncExitStack, settings: ServeSettings, media: Med
     def make_peer(role: PeerRole, listener: ServingListener) -> ServingPeer:
         return ServingPeerConnection(media, role, listener)
 
-    access = Access(settings.keys, clock.unix_seconds)
+    access = Access(settings.keys, clock.unix_seconds, anyone_may_join=settings.anyone_may_join)
     rooms = ChannelServer(
         make_peer,
         settings.rooms,

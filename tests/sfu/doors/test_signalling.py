@@ -15,6 +15,7 @@ from livekit.protocol import models
 from livekit.protocol import rtc as pb
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from channel_recorder.protocol.tokens import RECORDER_GRANTS, Grants
 from channel_recorder.sfu.contract import JoinRefusedError
@@ -92,6 +93,22 @@ async def test_an_app_id_alone_lets_members_and_recorders_in(doors: Doors) -> No
     member, recorder = (session.request.credentials for session in doors.rooms.sessions)
     assert (member.identity, member.room, member.grants) == ("7", "lesson", Grants())
     assert (recorder.identity, recorder.grants) == ("rec", RECORDER_GRANTS)
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://127.0.0.1.elsewhere.example", "//["])
+async def test_a_page_of_another_site_cannot_join_with_an_app_id_alone(doors: Doors, origin: Origin) -> None:
+    url = f"{doors.ws}/rtc?access_token={OPEN}&channel=lesson&uid=7"
+    status, reason = await refused(url, origin=Origin(origin))
+    assert (status, doors.rooms.sessions) == (403, [])
+    assert "join with a token" in reason
+    async with connect(f"{doors.ws}/rtc?access_token={token()}", origin=Origin(origin)):
+        pass
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:7880", "http://[::1]:8080"])
+async def test_a_page_of_this_machine_can_join_with_an_app_id_alone(doors: Doors, origin: Origin) -> None:
+    async with connect(f"{doors.ws}/rtc?access_token={OPEN}&channel=lesson&uid=7", origin=Origin(origin)) as socket:
+        assert pb.SignalResponse.FromString(await socket.recv(decode=False)).HasField("join")
 
 
 @pytest.mark.parametrize("path", PATHS)

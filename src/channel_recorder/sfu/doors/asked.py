@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
+from ipaddress import ip_address
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -21,6 +22,13 @@ class Asked:
     """Where from; empty where there is none to tell."""
     query: Mapping[str, str] = field(repr=False)
     authorization: str | None = field(repr=False)
+    origin: str | None = None
+    """Of the page that asks; None where it is no browser."""
+
+    @property
+    def is_foreign_page(self) -> bool:
+        """A page from elsewhere makes a browser on this machine ask."""
+        return self.origin is not None and _is_loopback(self.address) and not _is_loopback(_host(self.origin))
 
     @property
     def token(self) -> str:
@@ -30,12 +38,28 @@ class Asked:
 
 def read_asked(scope: Scope) -> Asked:
     """Raises JoinRefusedError for a query that is none."""
-    client = scope.get("client")
+    client, headers = scope.get("client"), Headers(scope=scope)
     return Asked(
         address=client[0] if client else "",
         query=_parameters(scope.get("query_string", b"")),
-        authorization=Headers(scope=scope).get("authorization"),
+        authorization=headers.get("authorization"),
+        origin=headers.get("origin"),
     )
+
+
+def _host(origin: str) -> str:
+    """Empty for `null`, which a page of any site may be."""
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _parameters(query: bytes) -> dict[str, str]:

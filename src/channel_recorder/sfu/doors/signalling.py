@@ -90,6 +90,8 @@ class SignalDoor:
             credentials = self.access.join(asked.token, asked.query)
         except JoinRefusedError as error:
             raise self._counted(error, asked) from None
+        if asked.is_foreign_page and self.access.needs_no_proof(credentials):
+            raise JoinRefusedError(403, "an App ID alone lets in pages of this machine only: join with a token")
         return read_join_request(asked.query, credentials, packed=packed, address=asked.address)
 
     def _counted(self, error: JoinRefusedError, asked: Asked) -> JoinRefusedError:
