@@ -1,4 +1,4 @@
-"""A publisher of simulcast: the layers of one picture under SSRCs, numbers, time stamps and picture ids of their own."""
+"""A publisher of simulcast: layers of one picture, each with an SSRC, numbers, time stamps and picture ids of its own."""
 
 from __future__ import annotations
 

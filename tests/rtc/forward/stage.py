@@ -5,6 +5,7 @@ Subscribers are the recorder's own receivers.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from math import inf
 
@@ -199,7 +200,7 @@ def delivered(publisher: Publisher, collector: Collector) -> list[Delivered]:
 def assert_once_and_in_order(frames: Sequence[Delivered], behind_seconds: float = 0.0) -> None:
     """A switch may show the same instant twice, in both layers, or where key frames are repaired an older one."""
     assert len({frame.data for frame, _, _ in frames}) == len(frames)
-    for (before, _, sent_before), (frame, _, sent) in zip(frames, frames[1:], strict=False):
+    for (before, _, sent_before), (frame, _, sent) in itertools.pairwise(frames):
         assert sent.sent_seconds >= sent_before.sent_seconds - behind_seconds
         assert frame.timestamp > before.timestamp
 
@@ -207,7 +208,7 @@ def assert_once_and_in_order(frames: Sequence[Delivered], behind_seconds: float 
 def assert_decodable(frames: Sequence[Delivered]) -> None:
     """Every picture follows the one before it in its layer, or is a key frame."""
     assert frames[0][2].key_frame
-    for (_, rid_before, before), (_, rid, sent) in zip(frames, frames[1:], strict=False):
+    for (_, rid_before, before), (_, rid, sent) in itertools.pairwise(frames):
         assert sent.key_frame or (rid == rid_before and sent.number == before.number + 1)
 
 
@@ -228,12 +229,12 @@ def assert_pictures_are_continuous(packets: Sequence[RtpPacket]) -> None:
         counters = ((payload[2] << 8 | payload[3]) & 0x7FFF, payload[4], payload[5])
         if not pictures or counters != pictures[-1]:
             pictures.append(counters)
-    for (before, tl0_before, layers_before), (picture_id, tl0, layers) in zip(pictures, pictures[1:], strict=False):
+    for (before, tl0_before, layers_before), (picture_id, tl0, layers) in itertools.pairwise(pictures):
         assert picture_id == before + 1 & 0x7FFF
         assert tl0 == tl0_before + (layers < 0x40) & 0xFF
         assert layers & 0x1F in (layers_before & 0x1F, (layers_before & 0x1F) + 1 & 0x1F)
 
 
 def assert_no_number_is_missing(packets: Sequence[RtpPacket]) -> None:
-    for before, packet in zip(packets, packets[1:], strict=False):
+    for before, packet in itertools.pairwise(packets):
         assert packet.sequence == before.sequence + 1 & 0xFFFF

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,7 +72,7 @@ def test_whatever_is_lost_and_switched_every_picture_can_be_decoded(
     if frames:
         assert_decodable(frames)
         assert len({frame.data for frame, _, _ in frames}) == len(frames)
-        for (before, _, _), (frame, _, _) in zip(frames, frames[1:], strict=False):
+        for (before, _, _), (frame, _, _) in itertools.pairwise(frames):
             assert frame.timestamp > before.timestamp
 
 

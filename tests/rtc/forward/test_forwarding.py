@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import MediaDescription, PayloadType
 from channel_recorder.rtc.forward.dependency import DEPENDENCY_DESCRIPTOR_URI
+from channel_recorder.rtc.forward.down_track import DownTrack
+from channel_recorder.rtc.forward.downlink import Downlink
 from channel_recorder.rtc.receive.statistics import Drop
 from tests.rtc.forward.wire import (
     MIDDLE,
@@ -24,7 +26,7 @@ from tests.rtc.forward.wire import (
     send_description,
     video,
 )
-from tests.rtc.receive.packets import DELTA, H264, KEY, VP8_RTX, RTX_SSRC
+from tests.rtc.receive.packets import DELTA, H264, KEY, RTX_SSRC, VP8_RTX
 
 
 def begun(first: int = 1) -> Wire:
@@ -343,9 +345,6 @@ def test_a_track_ends_with_its_m_line() -> None:
 
 
 def test_tracks_added_before_there_is_a_path_begin_with_a_key_frame_when_there_is() -> None:
-    from channel_recorder.rtc.forward.down_track import DownTrack
-    from channel_recorder.rtc.forward.downlink import Downlink
-
     wire = Wire(video())
     wire.downlink = Downlink(send=wire._sent, cname="server", clock_offset_seconds=0.0, is_open=False)
     kept, dropped = DownTrack(wire.tracks[0]), DownTrack(wire.tracks[0])

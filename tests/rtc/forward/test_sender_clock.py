@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
 
+from channel_recorder.model import Codec
 from channel_recorder.rtc.forward.sender_clock import PublisherClock, StreamClock
 from channel_recorder.rtc.wire import rtcp
 from tests.rtc.forward.publisher import Publisher, Simulcast, layer
 from tests.rtc.forward.stage import CLOCK_OFFSET_SECONDS, Stage, Subscriber
 from tests.rtc.forward.wire import OPUS, OUT_SSRC, SSRC, Wire, audio, send_description, video
 from tests.rtc.receive.packets import DELTA, KEY
+from tests.sim.network import NetworkConditions
 from tests.sim.sender import StreamSettings
-from channel_recorder.model import Codec
 
 
 def test_the_newest_report_counts() -> None:
@@ -107,7 +109,7 @@ def reported_errors(stage: Stage, subscriber: Subscriber, mid: str, delay_second
 def test_reports_tell_subscribers_the_truth_within_a_millisecond_while_clocks_drift(
     rtp_ppm: float, wall_ppm: float
 ) -> None:
-    """Also while layers are switched. The truth is when a picture was taken, and one way later on the server's clock."""
+    """Also while layers are switched. The truth is when a picture was taken, and one way later."""
     layers = tuple(layer(rid, frames=3000, drift_ppm=rtp_ppm, wall_ppm=wall_ppm) for rid in ("q", "h", "f"))
     stage = Stage(Publisher(*layers), [Simulcast(layers).description])
     subscriber = stage.subscriber()
@@ -126,8 +128,6 @@ def test_sound_and_pictures_of_a_publisher_stay_in_step_on_a_network_that_jitter
         mid="sound", codec=Codec.OPUS, ssrc=0x50, payload_type=111, rtx=False, interval_seconds=0.02, frames=3000
     )
     pictures = layer("", frames=1800, first_timestamp=77)
-    from tests.sim.network import NetworkConditions
-
     stage = Stage(
         Publisher(sound, pictures),
         [sound.description(), Simulcast((pictures,)).description],
@@ -182,7 +182,7 @@ def test_reports_come_every_second_and_later_every_three() -> None:
             wire.report(4800 * tenth, 5000 + tenth / 10)
         if wire.downlink.next_timer_seconds <= wire.now and reports(wire):
             at.append(wire.now - 100)
-    pauses = [after - before for before, after in zip(at, at[1:], strict=False)]
+    pauses = [after - before for before, after in itertools.pairwise(at)]
     assert pauses[:4] == pytest.approx([1.0] * 4, abs=0.11)
     assert pauses[-3:] == pytest.approx([3.0] * 3, abs=0.11)
 

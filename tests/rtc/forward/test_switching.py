@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from tests.rtc.forward.publisher import Publisher, Simulcast, layer
 from tests.rtc.forward.stage import (
     Stage,
@@ -13,7 +15,7 @@ from tests.rtc.forward.stage import (
     assert_times_are_true,
     delivered,
 )
-from tests.sim.network import CELLULAR, WIFI_LOSSY, NetworkConditions, PERFECT
+from tests.sim.network import CELLULAR, PERFECT, WIFI_LOSSY, NetworkConditions
 
 
 def simulcast(seed: int = 1, frames: int = 300, **changes: dict[str, object]) -> tuple[Publisher, Simulcast]:
@@ -92,7 +94,7 @@ def test_a_layer_that_falls_silent_is_replaced_and_comes_back() -> None:
     rids = assert_one_stream(publisher, subscriber, tolerance_seconds=0.001)
     assert runs(rids)[-3:] == ["f", "h", "f"]
     frames = delivered(publisher, subscriber.collectors["video"])
-    pauses = [b.arrival_seconds - a.arrival_seconds for (a, _, _), (b, _, _) in zip(frames, frames[1:], strict=False)]
+    pauses = [b.arrival_seconds - a.arrival_seconds for (a, _, _), (b, _, _) in itertools.pairwise(frames)]
     assert max(pauses) < 1.0
 
 

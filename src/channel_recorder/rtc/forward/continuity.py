@@ -39,14 +39,15 @@ class Continuity:
         newest = self.history.get(self.history.newest) if self.history.newest is not None else None
         patch = self._patch(newest, first.payload) if layer.codec is Codec.VP8 else None
         self._codec = layer.codec
+        timestamp_offset, behind = self._timestamp_offset(newest, layer.clock, first)
         return Line(
             route,
             layer.clock,
-            first=first.number,
+            first=first,
             payload_type=layer.payload_type,
             offset=number - first.number,
-            timestamp_offset=self._timestamp_offset(newest, layer.clock, first),
-            floor=newest.timestamp if newest is not None else first.timestamp - 1,
+            timestamp_offset=timestamp_offset,
+            behind=behind,
             patch=patch,
             descriptor_offset=self._descriptor_offset(first.descriptor),
         )
@@ -73,15 +74,15 @@ class Continuity:
         timestamp = clock.timestamp_at(layer.clock.ntp_seconds(first.timestamp)) + offset
         return max(signed32(newest.timestamp - timestamp) / clock.clock_rate_hz, 0.0)
 
-    def _timestamp_offset(self, newest: Sent | None, clock: StreamClock, first: Packet) -> int:
-        """By the reports of both layers, else by arrival."""
+    def _timestamp_offset(self, newest: Sent | None, clock: StreamClock, first: Packet) -> tuple[int, int]:
+        """By the reports of both layers, else by arrival; and by how much that is too early to be sent."""
         if newest is None:
-            return 0
+            return 0, 0
         elapsed_seconds = max(first.arrival_seconds - self.history.begin_of_newest(), 0.0)
         ticks = self._ticks_by_reports(clock, first.timestamp, newest.timestamp)
         if ticks is None or abs(ticks / clock.clock_rate_hz - elapsed_seconds) > DOUBT_SECONDS:
             ticks = max(round(elapsed_seconds * clock.clock_rate_hz), 1)
-        return newest.timestamp + ticks - first.timestamp & 0xFFFFFFFF
+        return newest.timestamp + ticks - first.timestamp & 0xFFFFFFFF, max(1 - ticks, 0)
 
     def _ticks_by_reports(self, clock: StreamClock, timestamp: int, newest: int) -> int | None:
         """From the newest time stamp sent to where that one belongs."""

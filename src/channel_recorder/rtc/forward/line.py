@@ -12,11 +12,14 @@ from struct import Struct
 from channel_recorder.rtc.forward.dependency import frame_number_of, with_offset
 from channel_recorder.rtc.forward.history import History, Patch, Sent
 from channel_recorder.rtc.forward.payload_types import SecondBytes
+from channel_recorder.rtc.forward.recent import Packet
 from channel_recorder.rtc.forward.sender_clock import StreamClock, signed32
 from channel_recorder.rtc.wire.rtp import EXTENDED, MARKER, PLAIN, build_extensions
 
 MAX_OFFSETS = 64
 """Probes of padding come in bursts, and only packets of the last half second come late."""
+CATCH_UP = 64
+"""What is behind is shown so many times as fast."""
 _PADDED = 0xA0
 _PADDING = b"\x01"
 _pack = Struct(">BBHII").pack
@@ -69,11 +72,13 @@ class Line:
     """Its packets are given to `forward` in ascending order, to `forward_late` in any."""
 
     __slots__ = (
-        "_caught_up",
-        "_floor",
+        "_behind",
+        "_first_timestamp",
         "_history",
+        "_last_timestamp",
         "_mask",
         "_offsets",
+        "_reserved_from",
         "_second_bytes",
         "_send",
         "_slots",
@@ -82,7 +87,6 @@ class Line:
         "clock",
         "descriptor_offset",
         "end",
-        "first",
         "frame_number",
         "newest",
         "octets",
@@ -100,38 +104,37 @@ class Line:
         route: Route,
         clock: StreamClock,
         *,
-        first: int,
+        first: Packet,
         payload_type: int,
         offset: int,
         timestamp_offset: int,
-        floor: int,
+        behind: int = 0,
         patch: Patch | None = None,
         descriptor_offset: int = 0,
     ) -> None:
-        """`first`: number of its first packet. `payload_type`: as received. `floor`: no time stamp up to that one is
-        sent again."""
+        """`payload_type`: as received. `behind`: by so many ticks it begins before what was sent already."""
         self.route = route
         self.clock = clock
-        self.first = first
         self.end: int | None = None
         """Numbers from here on do not belong to it; None while it goes on."""
         self.payload_type = payload_type
         self.offset = offset
         """For numbers from now on."""
         self.timestamp_offset = self.true_timestamp_offset = timestamp_offset
-        self._floor = floor
-        self._caught_up: dict[int, int] = {}
-        """Time stamps as received, and as sent where that is not where they belong."""
+        self._behind = behind
+        self._first_timestamp = first.timestamp
         self.patch = patch
         self.descriptor_offset = descriptor_offset
         self.frame_number: int | None = None
         """Of the newest dependency descriptor, as sent."""
-        self.newest = first - 1 + offset
+        self.newest = first.number - 1 + offset
         """Highest number that was sent."""
-        self._swallowed = first - 1
+        self._swallowed = first.number - 1
+        self._reserved_from = first.number
+        self._last_timestamp = 0
         self.packets = 0
         self.octets = 0
-        self._offsets = [(first, offset)]
+        self._offsets = [(first.number, offset)]
         """From which number on each was valid."""
         self._history = route.history
         self._slots = route.history.slots
@@ -166,15 +169,9 @@ class Line:
     def catches_up(self, timestamp: int) -> bool:
         """To be called before `forward` until it is false: the line may begin with pictures that are older than what
         was sent before, where a packet of its key frame was lost. They are shown in passing."""
-        if timestamp not in self._caught_up:
-            ahead = signed32(timestamp + self.true_timestamp_offset - self._floor)
-            if ahead > 0:
-                self.timestamp_offset = self.true_timestamp_offset
-                return False
-            self._floor += 1
-            self._caught_up[timestamp] = self._floor
-        self.timestamp_offset = self._caught_up[timestamp] - timestamp
-        return True
+        ticks = self._ticks_behind(timestamp)
+        self.timestamp_offset = self.true_timestamp_offset + ticks
+        return ticks > 0
 
     def forward_late(
         self, number: int, second: int, timestamp: int, payload: bytes, descriptor: bytes | None, now_seconds: float
@@ -183,11 +180,16 @@ class Line:
 
         Padding too gets its place: the far side would ask for the number without end.
         """
+        if self.end is not None and number >= self._reserved_from:
+            if timestamp != self._last_timestamp:
+                payload = b""
+            elif number == self.end - 1 and second < MARKER:
+                return False
         offset, sent_as = self._offset_at(number), second & 0x7F
         second = self._second_bytes[second if payload else self.payload_type]
         if offset is None or not second or (payload and sent_as != self.payload_type):
             return False
-        timestamp = self._caught_up.get(timestamp, timestamp + self.true_timestamp_offset) & 0xFFFFFFFF
+        timestamp = timestamp + self.true_timestamp_offset + self._ticks_behind(timestamp) & 0xFFFFFFFF
         extensions = self._extensions(descriptor) if descriptor is not None and self.route.descriptor_id else b""
         sent = Sent(number + offset, second, timestamp, payload, self.patch, extensions, now_seconds)
         slot = self._slots[sent.number & self._mask]
@@ -209,11 +211,15 @@ class Line:
             del self._offsets[0]
 
     def finish(self, reserved: int) -> int:
-        """No packet after the newest belongs to it any more, but `reserved` ones that may still come late.
+        """No packet after the newest belongs to it any more, but `reserved` ones that may still come late: the rest
+        of its last frame. What is of a later frame leaves padding in its place, and if the rest does not end the
+        frame a gap stays, or the far side would take what it has for all.
 
         Returns the number to send next.
         """
-        self.end = self.highest + 1 + reserved
+        self._reserved_from = self.highest + 1
+        self._last_timestamp = self.timestamp
+        self.end = self._reserved_from + reserved
         self._history.newest = self.newest
         return self.end + self.offset
 
@@ -233,6 +239,13 @@ class Line:
         """Of the newest packet, as received."""
         slot = self._slots[self.newest & self._mask]
         return slot[2] - self.timestamp_offset & 0xFFFFFFFF if slot is not None else 0
+
+    def _ticks_behind(self, timestamp: int) -> int:
+        """What is added to a time stamp, so that all of the line come after what was sent before, and in order."""
+        if not self._behind:
+            return 0
+        elapsed = signed32(timestamp - self._first_timestamp)
+        return max(self._behind + elapsed // CATCH_UP - elapsed, 0)
 
     def _forward_described(
         self, number: int, second: int, timestamp: int, payload: bytes, descriptor: bytes, now_seconds: float
