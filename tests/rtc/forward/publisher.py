@@ -1,4 +1,4 @@
-"""A publisher of simulcast: layers of one picture, each with an SSRC, numbers, time stamps and picture ids of its own."""
+"""A publisher of simulcast: each layer has an SSRC, numbers, time stamps and picture ids of its own."""
 
 from __future__ import annotations
 

@@ -124,6 +124,22 @@ def test_old_packets_are_not_repeated_and_not_kept() -> None:
     assert [slot[0] for slot in slots if slot is not None] == [2]
 
 
+def test_a_slow_track_keeps_no_more_than_seconds() -> None:
+    wire = Wire(video())
+    down = wire.subscribe()
+    wire.send(0, KEY, 0)
+    for sequence in range(1, 600):
+        wire.now += 0.1
+        wire.send(sequence, DELTA, 9000 * sequence)
+        if wire.downlink.next_timer_seconds <= wire.now:
+            wire.downward()
+    kept = [slot for slot in down._continuity.history.slots if slot is not None]
+    assert 15 <= len(kept) <= 50
+    wire.take()
+    wire.nack(598)
+    assert len(wire.take()) == 1
+
+
 def test_what_is_kept_is_bounded_and_shared() -> None:
     wire = Wire(video())
     downs = [wire.subscribe(send_description(ssrc=0xC000 + 2 * index)) for index in range(3)]

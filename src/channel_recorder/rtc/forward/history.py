@@ -47,7 +47,7 @@ Slot = tuple[int, int, int, bytes, Patch | None, bytes, float] | None
 class History:
     """The newest packets of one outgoing track, by number."""
 
-    __slots__ = ("_repeats", "mask", "newest", "slots")
+    __slots__ = ("_kept_from", "_repeats", "mask", "newest", "slots")
 
     def __init__(self, packets: int) -> None:
         """`packets`: a power of two."""
@@ -56,6 +56,7 @@ class History:
         """Packet n is in slot `n & mask`. Lines write here themselves."""
         self.newest: int | None = None
         """Highest number that was used, at the latest when a line ends."""
+        self._kept_from = 0
         self._repeats: dict[int, tuple[float, int]] = {}
         """When last, and how often."""
 
@@ -83,14 +84,20 @@ class History:
         return begin_seconds
 
     def forget_old(self, now_seconds: float) -> None:
-        """Called now and then: a track that was paused holds no payloads, but its newest."""
-        if self.newest is None:
+        """Called now and then, or a track of a few packets a second would keep minutes. The newest stays."""
+        newest = self.newest
+        if newest is None:
             return
-        newest = self.slots[self.newest & self.mask]
-        if newest is not None and now_seconds - newest[6] > MAX_AGE_SECONDS:
-            self.slots[:] = [None] * len(self.slots)
-            self.slots[self.newest & self.mask] = newest
-            self._repeats.clear()
+        number = max(self._kept_from, newest - self.mask)
+        while number < newest:
+            slot = self.slots[number & self.mask]
+            if slot is not None and slot[0] == number:
+                if now_seconds - slot[6] <= MAX_AGE_SECONDS:
+                    break
+                self.slots[number & self.mask] = None
+                self._repeats.pop(number, None)
+            number += 1
+        self._kept_from = number
 
     def _may_repeat(self, sent: Sent, now_seconds: float, interval_seconds: float) -> bool:
         if now_seconds - sent.arrival_seconds > MAX_AGE_SECONDS:

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import MediaDescription, PayloadType
+from channel_recorder.rtc.forward.contract import Format, LayerTransport
 from channel_recorder.rtc.forward.dependency import DEPENDENCY_DESCRIPTOR_URI
-from channel_recorder.rtc.forward.layer import Format, Layer, LayerTransport
+from channel_recorder.rtc.forward.layer import Layer
 from channel_recorder.rtc.forward.levels import AUDIO_LEVEL_URI, AudioLevel
 from channel_recorder.rtc.forward.sender_clock import PublisherClock
 from channel_recorder.rtc.receive.depacketize.formats import FORMATS
