@@ -218,11 +218,11 @@ async def test_nothing_is_heard_after_the_end():
             first.server.answer(first.far_side.localDescription.sdp)
 
 
-async def test_a_far_side_that_says_goodbye_has_failed():
+async def test_a_far_side_that_says_goodbye_has_closed():
     async with room() as opened:
         first = await publisher(opened)
         await first.far_side.close()
-        assert "closed" in await first.owner.until_state(PeerState.FAILED)
+        assert "closed" in await first.owner.until_state(PeerState.CLOSED)
         with pytest.raises(StateError):
             first.server.answer("")
 

@@ -111,7 +111,7 @@ async def test_the_recorder_connects():
         recorder.send_rtcp(RECEIVER_REPORT)
         assert await owner.rtcp.get() == RECEIVER_REPORT
         await recorder.close()
-        assert await owner.states.get() == (PeerState.FAILED, "the far side closed the DTLS association")
+        assert await owner.states.get() == (PeerState.CLOSED, "the far side closed the DTLS association")
 
 
 @asynccontextmanager
@@ -168,7 +168,7 @@ async def test_aiortc_connects_in_either_dtls_role(role: str, monkeypatch: pytes
             assert await received.get() == rtp(1)
             await dtls._send_rtp(rtp(2))
             assert await owner.rtp.get() == rtp(2)
-        assert await owner.state() is PeerState.FAILED  # it said good-bye
+        assert await owner.state() is PeerState.CLOSED  # it said good-bye
 
 
 async def test_a_far_side_may_begin_before_its_answer_is_here():

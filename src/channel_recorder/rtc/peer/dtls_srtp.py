@@ -28,7 +28,8 @@ class SecureHandlers:
     on_application_data: Callable[[bytes], None]
     on_connected: Callable[[], None]
     on_failed: Callable[[str], None]
-    """Also when the far side says good-bye."""
+    on_closed: Callable[[str], None] | None = None
+    """The far side said good-bye. None: for this owner that is a failure too."""
 
 
 class DtlsSrtp:
@@ -191,7 +192,9 @@ class DtlsSrtp:
             self._deliver_early()
         elif dtls.state in (DtlsState.FAILED, DtlsState.CLOSED):
             self.stop()
-            self._handlers.on_failed(dtls.detail)
+            is_goodbye = dtls.state is DtlsState.CLOSED
+            tell = self._handlers.on_closed if is_goodbye else self._handlers.on_failed
+            (tell or self._handlers.on_failed)(dtls.detail)
 
     def _arm_timer(self, dtls: DtlsCore) -> None:
         if self._timer is not None:

@@ -263,7 +263,7 @@ class ServingPeerConnection:
         if state is PeerState.CONNECTED:
             self._rearm_if_sooner()
             self._open_data()
-        elif state is PeerState.FAILED:
+        elif state in (PeerState.FAILED, PeerState.CLOSED):
             self._release()
         if not self._is_closed:
             self._listener.on_state(state, detail)

@@ -62,6 +62,7 @@ class ServingTransport:
                 on_application_data=handlers.on_application_data,
                 on_connected=self._on_connected,
                 on_failed=self._fail,
+                on_closed=lambda detail: self._end(PeerState.CLOSED, detail),
             ),
             _drop,
             sessions=BoundedSrtpSessions,
@@ -239,11 +240,15 @@ class ServingTransport:
             self._connect_timer = None
 
     def _fail(self, detail: str) -> None:
+        self._end(PeerState.FAILED, detail)
+
+    def _end(self, state: PeerState, detail: str) -> None:
+        """CLOSED: the far side said good-bye. Native clients do before their signalling says that they leave."""
         if self._is_over:
             return
         self._secure.stop()
         self._release()
-        self._set_state(PeerState.FAILED, detail)
+        self._set_state(state, detail)
 
     def _release(self) -> None:
         """No timers, no routes, no credentials any more."""
