@@ -86,6 +86,30 @@ def test_a_new_ssrc_takes_a_layer_over_and_the_old_one_does_not_come_back() -> N
     assert wire.uplink.drops == {Drop.UNKNOWN_SSRC: 1}
 
 
+def test_numbers_of_a_new_ssrc_are_not_taken_for_late_ones_of_the_old() -> None:
+    wire = Wire(simulcast())
+    wire.subscribe()
+    wire.send(1, KEY, 0, ssrc=11, extensions=named("0", "q"))
+    for sequence in range(2, 50):
+        wire.send(sequence, DELTA, 3000 * sequence, ssrc=11)
+    wire.take()
+    wire.send(20, KEY, 7, ssrc=15, extensions=named("0", "q"))
+    wire.send(22, DELTA, 6007, ssrc=15)
+    wire.send(21, DELTA, 3007, ssrc=15)
+    assert wire.numbers() == [50, 52, 51]
+
+
+def test_a_payload_type_alone_takes_no_announced_ssrc_over() -> None:
+    wire = Wire(video())
+    wire.subscribe()
+    wire.send(1, KEY, 0)
+    wire.send(1, KEY, 0, ssrc=0x666)
+    wire.send(9, b"\x00\x02" + MIDDLE, 0, ssrc=0x777, number=VP8_RTX)
+    wire.send(2, DELTA, 3000)
+    assert wire.numbers() == [1, 2]
+    assert wire.uplink.drops == {Drop.UNKNOWN_SSRC: 2}
+
+
 def test_an_ssrc_belongs_to_one_track_only() -> None:
     wire = Wire(video("a"))
     wire.send(1, KEY, 0)

@@ -162,3 +162,12 @@ def test_joints_hold_around_the_wrap(first: int) -> None:
     assert [packet.sequence for packet in wire.take()] == [
         (first & 0x7FFF) + 0x8004 + index & 0xFFFF for index in (0, 1)
     ]
+
+
+def test_a_key_frame_that_is_passed_over_costs_the_old_layer_nothing() -> None:
+    wire, now = old_key_frames()
+    wire.send(32, DELTA, 93_000, ssrc=LOW, marker=False)
+    high_key_frame(wire, timestamp=now - 18_000)
+    wire.send(33, DELTA, 96_000, ssrc=LOW)
+    wire.send(34, DELTA, 99_000, ssrc=LOW)
+    assert wire.numbers() == [32, 33, 34]

@@ -105,10 +105,8 @@ class KeyFrameWatch:
         self._is_asked = False
 
     def _begin_of(self, packet: Packet) -> int | None:
-        """First packet of the key frame this one is of; None if that may not have come yet, or came too early."""
+        """First packet of the key frame this one is of; None if that may not have come yet."""
         number = self.recent.frame_begin(packet.number)
-        if number < self.recent.floor:
-            return None
         bare_slices = _BARE_SLICES.get(self._codec) if self._codec else None
         if bare_slices and number == packet.number and number > self.recent.floor and number - 1 not in self.recent:
             header = packet.payload[0]
