@@ -78,6 +78,26 @@ def test_a_track_that_is_not_there_is_said_not_to_be() -> None:
     assert [(failure.track_sid, failure.err) for failure in failed] == [("TR_gone", NOT_FOUND), (own.sid, NOT_FOUND)]
 
 
+def test_a_track_can_be_asked_for_as_soon_as_its_publisher_knows_its_sid() -> None:
+    """A publisher may tell others by its own means, before the m-line is there."""
+    stage = Stage()
+    alice, bob, eve = (
+        stage.join("alice"),
+        stage.join("bob", auto_subscribe=False),
+        stage.join("eve", auto_subscribe=False),
+    )
+    alice.add_track("mic")
+    (message,) = alice.sent("track_published")
+    sid = message.track_published.track.sid
+    for client in (bob, eve):
+        subscribe(client, sid)
+    subscribe(eve, sid, wanted=False)
+    alice.offer_track("mic")
+    assert not bob.sent("subscription_response")
+    assert set(bob.gets()) == {sid}
+    assert not eve.gets()
+
+
 def test_subscriptions_are_limited() -> None:
     stage = Stage(limits=Limits(subscriptions_per_member=1))
     alice = stage.join("alice")

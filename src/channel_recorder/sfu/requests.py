@@ -138,7 +138,9 @@ class Requests:
 
     def _subscribe(self, sid: str) -> None:
         track = self._room.tracks.get(sid)
-        if track is None or track.publisher_sid == self._seat.sid:
+        if track is None and self._room.is_announced(sid):
+            self._seat.subscriptions.expect(sid)
+        elif track is None or track.publisher_sid == self._seat.sid:
             error = models.SubscriptionError.SE_TRACK_NOTFOUND
             self._seat.member.send(responses.subscription_failed(sid, error))
         else:

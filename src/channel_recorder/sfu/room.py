@@ -124,7 +124,7 @@ class Room:
         if not seat.member.is_dependent:
             self._alone_since_seconds = None
             self._had_members = True
-        self._send_join(seat, others, single_peer=single_peer)
+        self._send_join(seat, others, single_peer=single_peer, was_recorded=was_recorded)
         self.news.change(seat)
         self._note_recording(was_recorded)
         if seat.auto_subscribe:
@@ -172,8 +172,12 @@ class Room:
             self.news.change(seat)
             self.surroundings.happenings.track_published(self.describe(), seat.info(), track.info)
             for other in tuple(self.seats.values()):
-                if other is not seat and other.auto_subscribe:
+                if other is not seat and (other.auto_subscribe or other.subscriptions.expects(track.sid)):
                     self.subscribe(other, track)
+
+    def is_announced(self, track_sid: str) -> bool:
+        """Its publisher knows the track's sid already, and may have told others."""
+        return any(seat.publishing.description(track_sid) is not None for seat in self.seats.values())
 
     def end_track(self, seat: Seat, track: PublishedTrack) -> None:
         """Published no more, as `seat.publishing` knows already."""
@@ -253,9 +257,14 @@ class Room:
         if self._alone_since_seconds is None:
             self._alone_since_seconds = self.surroundings.now()
 
-    def _send_join(self, seat: Seat, others: Iterable[models.ParticipantInfo], *, single_peer: bool) -> None:
+    def _send_join(
+        self, seat: Seat, others: Iterable[models.ParticipantInfo], *, single_peer: bool, was_recorded: bool
+    ) -> None:
+        room = self.describe()
+        # That it is recorded is news to everybody, to the recorder too: a RoomUpdate follows.
+        room.active_recording = was_recorded
         response = join_response(
-            self.describe(),
+            room,
             seat.member,
             seat.info(),
             others,

@@ -46,6 +46,8 @@ class Subscriptions:
         """What the publisher of a track lets the member have."""
         self._limit = limit
         self._wanted: dict[str, _Subscription] = {}
+        self._awaited: set[str] = set()
+        """Sids of tracks that were announced to their publishers, and are wanted as soon as they come."""
         self._allowed = True
 
     def __contains__(self, track_sid: str) -> bool:
@@ -63,7 +65,16 @@ class Subscriptions:
         for track in tracks:
             self.review(track)
 
+    def expect(self, track_sid: str) -> None:
+        """The track is announced only: it is wanted when it is there."""
+        if len(self._awaited) < self._limit:
+            self._awaited.add(track_sid)
+
+    def expects(self, track_sid: str) -> bool:
+        return track_sid in self._awaited
+
     def add(self, track: PublishedTrack) -> None:
+        self._awaited.discard(track.sid)
         if track.sid in self._wanted:
             return
         if len(self._wanted) >= self._limit:
@@ -76,6 +87,7 @@ class Subscriptions:
 
     def drop(self, track_sid: str) -> bool:
         """True if there was such a track."""
+        self._awaited.discard(track_sid)
         subscription = self._wanted.pop(track_sid, None)
         if subscription is None:
             return False
