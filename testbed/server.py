@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from pathlib import Path
 
 from testbed.server_process import API_KEY, API_SECRET, ServerError, ServerProcess, free_port
@@ -12,6 +13,7 @@ from testbed.server_process import API_KEY, API_SECRET, ServerError, ServerProce
 CURRENT_VERSION = "1.13.5"
 OLD_VERSION = "1.8.4"
 """Knows the v0 signalling path only."""
+TERMINATE_LIMIT_SECONDS = 10
 CODECS = ("audio/opus", "audio/red", "video/VP8", "video/VP9", "video/H264", "video/AV1", "video/H265", "video/rtx")
 
 
@@ -39,6 +41,14 @@ class LiveKitServer(ServerProcess):
         self._auto_create, self._tcp_only, self._webhook_url = auto_create, tcp_only, webhook_url
         self._binary = binary(version)
         self._written_for = 0
+
+    def terminate(self) -> None:
+        """The first signal asks it to wait for the rooms to empty, the second to go at once."""
+        super().terminate()
+        deadline = time.monotonic() + TERMINATE_LIMIT_SECONDS
+        while "exit requested" not in self.log_path.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        super().terminate()
 
     def _command(self) -> list[str]:
         config = self.folder / "server.yaml"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -84,6 +85,10 @@ class ServerProcess(ABC):
     ) -> None:
         self.kill()
         self._folder.cleanup()
+
+    def terminate(self) -> None:
+        """Asks it to end now, and lets it tell everybody. `kill` at the end of the block does the rest."""
+        os.kill(self.process_id, signal.SIGTERM)
 
     def kill(self) -> None:
         """No good-bye to anybody: a polite stop may wait for the rooms to empty."""

@@ -370,7 +370,9 @@ def test_a_channel_that_ends_leaves_whole_files(
     assert playback.tone_spans(HZ)
 
 
-def test_a_server_that_dies_and_comes_back_is_rejoined_and_time_goes_on(tmp_path: Path) -> None:
+def test_a_server_that_dies_and_comes_back_is_rejoined_and_time_goes_on(
+    new_server: Callable[[], ServerProcess], tmp_path: Path
+) -> None:
     witness = Witness()
 
     async def call(server: ServerProcess) -> None:
@@ -388,7 +390,7 @@ def test_a_server_that_dies_and_comes_back_is_rejoined_and_time_goes_on(tmp_path
         await asyncio.sleep(2.0)
         await person.vanish()
 
-    with LiveKitServer() as server, engine_for(server, witness) as engine:
+    with new_server() as server, engine_for(server, witness) as engine:
         engine.join_channel(None, "outage", 900, RecordingConfig(record_file_root_dir=tmp_path))
         asyncio.run(call(server))
         engine.leave_channel()
