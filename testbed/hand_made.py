@@ -29,6 +29,8 @@ class HandMadePublisher:
         self._url = f"{server.url}/rtc?protocol=16&auto_subscribe=0"
         self._token = server.token(channel, identity)
         self._peer = RTCPeerConnection()
+        self._subscriber = RTCPeerConnection()
+        """For what the server offers: a channel for data. Who never answers is thrown out."""
         self._transceivers = {kind: self._peer.addTransceiver(kind, direction="sendonly") for kind in kinds}
         self._payload_types: dict[str, int] = {}
         self._socket: ClientConnection | None = None
@@ -66,6 +68,7 @@ class HandMadePublisher:
         for task in self._tasks:
             task.cancel()
         await self._peer.close()
+        await self._subscriber.close()
         if self._socket is not None:
             await self._socket.close()
 
@@ -83,16 +86,28 @@ class HandMadePublisher:
         assert self._socket is not None
         async for frame in self._socket:
             response = pb.SignalResponse.FromString(frame if isinstance(frame, bytes) else frame.encode())
-            if response.HasField("answer"):
-                self._payload_types = _payload_types(response.answer.sdp)
-                await self._peer.setRemoteDescription(RTCSessionDescription(response.answer.sdp, "answer"))
-            elif response.HasField("trickle") and response.trickle.target == pb.SignalTarget.PUBLISHER:
-                await self._add(json.loads(response.trickle.candidateInit))
+            match response.WhichOneof("message"):
+                case "answer":
+                    self._payload_types = _payload_types(response.answer.sdp)
+                    await self._peer.setRemoteDescription(RTCSessionDescription(response.answer.sdp, "answer"))
+                case "offer":
+                    await self._answer(response.offer)
+                case "trickle":
+                    await self._add(response.trickle)
+                case _:
+                    pass
 
-    async def _add(self, told: dict[str, Any]) -> None:
-        candidate = candidate_from_sdp(told["candidate"].partition(":")[2])
+    async def _answer(self, offer: pb.SessionDescription) -> None:
+        await self._subscriber.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+        await self._subscriber.setLocalDescription(await self._subscriber.createAnswer())
+        sdp = self._subscriber.localDescription.sdp
+        await self._send(pb.SignalRequest(answer=pb.SessionDescription(type="answer", sdp=sdp, id=offer.id)))
+
+    async def _add(self, trickle: pb.TrickleRequest) -> None:
+        candidate = candidate_from_sdp(json.loads(trickle.candidateInit)["candidate"].partition(":")[2])
         candidate.sdpMid = "0"
-        await self._peer.addIceCandidate(candidate)
+        peer = self._peer if trickle.target == pb.SignalTarget.PUBLISHER else self._subscriber
+        await peer.addIceCandidate(candidate)
 
     def ssrc(self, kind: str) -> int:
         """What its packets of a kind must carry."""
