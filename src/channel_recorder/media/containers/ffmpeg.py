@@ -51,7 +51,8 @@ class FfmpegFile:
         """Makes the sound packets of a file with `audio="aac"`."""
         self._closed = False
         self._last_picture: av.Packet[Any] | None = None
-        """Of a file without sound: waits for the next one, or for the end, to know how long it is shown."""
+        """Waits for the next one, or for the end, to know how long it is shown. What FFmpeg has written in a fragment
+        it takes for done: a picture after a pause would begin where its predecessor was said to end, at once."""
         disk.create_exclusively(path)
         try:
             # The prefix keeps FFmpeg from taking a colon in the path for a protocol.
@@ -67,15 +68,15 @@ class FfmpegFile:
         self._read_clocks()
 
     def write_video(self, data: bytes, pts_ticks: int, duration_ticks: int, key_frame: bool) -> None:
-        """`pts_ticks` must grow. Hot path: 2 us."""
+        """`pts_ticks` must grow. Written when the next one comes. Hot path: 2 us."""
         packet = av.Packet(data)
         packet.stream = self._video  # pyright: ignore[reportAttributeAccessIssue]
         packet.pts = packet.dts = pts_ticks
         packet.duration = duration_ticks
         packet.is_keyframe = key_frame
-        if self._audio is None:
-            self._last_picture, packet = packet, self._last_picture
+        self._last_picture, packet = packet, self._last_picture
         if packet is not None:
+            packet.duration = min(pts_ticks - packet.pts, _MAX_DURATION_TICKS)  # pyright: ignore[reportOperatorIssue]
             self._mux(packet)
 
     def write_audio(self, data: bytes, pts_ticks: int, duration_ticks: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
@@ -30,7 +31,7 @@ _VIDEO, _AUDIO = 1, 2
 _CODEC_IDS = {Codec.VP8: "V_VP8", Codec.VP9: "V_VP9"}
 _CHANNELS = 2
 _SEEK_PRE_ROLL_NANOSECONDS = 80_000_000
-_SEEK_HEAD_BYTES = 100
+SEEK_HEAD_BYTES = 100
 _APP = "channel-recorder"
 
 _CLUSTER_ID = b"\x1f\x43\xb6\x75"
@@ -43,6 +44,17 @@ _KEY_FLAG = 0x80
 
 Block = tuple[int, int, int, bytes]
 """Time stamp, track, flags, data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where things are in the file."""
+
+    segment: int
+    """The content of it."""
+    info: int
+    tracks: int
+    cues: int | None
 
 
 class WebmFile:
@@ -143,9 +155,9 @@ class WebmFile:
         )
         self._write(b"\x18\x53\x80\x67" + ebml.UNKNOWN_SIZE)
         self._segment = self._position
-        self._write(ebml.void(_SEEK_HEAD_BYTES))
+        self._write(ebml.void(SEEK_HEAD_BYTES))
         self._info = self._position
-        self._write(_info(0.0))
+        self._write(info_element(0.0))
         self._tracks = self._position
         tracks = [_video_track(video)] + ([_audio_track()] if has_sound else [])
         self._write(ebml.master(0x1654AE6B, *tracks))
@@ -155,16 +167,15 @@ class WebmFile:
         if not self._cues:
             return None
         cues = self._position
-        self._write(ebml.master(0x1C53BB6B, *(_cue(at, position - self._segment) for at, position in self._cues)))
+        self._write(cues_element(self._cues, self._segment))
         return cues
 
     def _finish(self, duration_ticks: int, cues: int | None) -> None:
         """Fill in what was not known: size, duration, where things are."""
         self._overwrite(self._segment - 8, ebml.size_8(self._position - self._segment))
-        self._overwrite(self._info, _info(float(duration_ticks)))
-        places = [(0x1549A966, self._info), (0x1654AE6B, self._tracks)] + ([(0x1C53BB6B, cues)] if cues else [])
-        seek_head = ebml.master(0x114D9B74, *(_seek(name, at - self._segment) for name, at in places))
-        self._overwrite(self._segment, seek_head + ebml.void(_SEEK_HEAD_BYTES - len(seek_head)))
+        self._overwrite(self._info, info_element(float(duration_ticks)))
+        places = Places(segment=self._segment, info=self._info, tracks=self._tracks, cues=cues)
+        self._overwrite(self._segment, seek_head_element(places))
 
     def _overwrite(self, position: int, data: bytes) -> None:
         try:
@@ -209,7 +220,8 @@ def _block_group(start_ticks: int, block: Block, end_ticks: int) -> bytes:
     )
 
 
-def _info(duration_ticks: float) -> bytes:
+def info_element(duration_ticks: float) -> bytes:
+    """Always as long, so that the duration can be filled in later."""
     return ebml.master(
         0x1549A966,
         ebml.unsigned(0x2AD7B1, 1_000_000),  # TimestampScale: one tick is a millisecond
@@ -269,6 +281,20 @@ def _track_head(number: int, *, track_type: int, codec_id: str) -> tuple[bytes, 
         ebml.unsigned(0x9C, 0),  # FlagLacing
         ebml.text(0x86, codec_id),
     )
+
+
+def cues_element(cues: list[tuple[int, int]], segment: int) -> bytes:
+    """The index: time stamps of key frames, and where in the file their clusters are."""
+    return ebml.master(0x1C53BB6B, *(_cue(at, position - segment) for at, position in cues))
+
+
+def seek_head_element(places: Places) -> bytes:
+    """Always as long, as is the room kept for it."""
+    known = [(0x1549A966, places.info), (0x1654AE6B, places.tracks)]
+    if places.cues is not None:
+        known.append((0x1C53BB6B, places.cues))
+    seek_head = ebml.master(0x114D9B74, *(_seek(name, at - places.segment) for name, at in known))
+    return seek_head + ebml.void(SEEK_HEAD_BYTES - len(seek_head))
 
 
 def _cue(at_ticks: int, position: int) -> bytes:
