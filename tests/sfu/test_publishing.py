@@ -307,11 +307,27 @@ def test_the_publisher_is_told_of_its_first_subscriber_once_and_never_of_hidden_
     stage = Stage()
     alice = stage.join("alice")
     mic = alice.publish("mic")
+    alice.incoming("mic").codec = Codec.OPUS
     stage.recorder()
+    stage.wait(1)
     assert alice.sent("track_subscribed") == []
     stage.join("bob")
     stage.join("carol")
+    stage.wait(1)
     assert [message.track_subscribed.track_sid for message in alice.sent("track_subscribed")] == [mic.sid]
+
+
+def test_the_publisher_is_told_of_a_subscriber_when_its_media_flows() -> None:
+    """Before, livekit-client 2.15 doesn't know its own track yet, warns, and forgets what it was told."""
+    stage = Stage()
+    alice = stage.join("alice")
+    stage.join("bob")
+    alice.publish("mic")
+    stage.wait(1)
+    assert alice.sent("track_subscribed") == []
+    alice.incoming("mic").codec = Codec.OPUS
+    stage.wait(1)
+    assert len(alice.sent("track_subscribed")) == 1
 
 
 def test_sizes_and_features_may_change() -> None:

@@ -292,10 +292,8 @@ class Room:
         if track.sid not in seat.subscriptions:
             return
         self.news.renegotiate(seat)
-        publisher = self.seats.get(track.publisher_identity)
-        if publisher is not None and not track.subscriber_seen and not seat.member.is_hidden:
-            track.subscriber_seen = True
-            publisher.member.send(responses.track_subscribed(track.sid))
+        if not seat.member.is_hidden:
+            track.has_subscriber = True
 
     def _forget_track(self, seat: Seat, track: PublishedTrack) -> None:
         self.tracks.pop(track.sid, None)

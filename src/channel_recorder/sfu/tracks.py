@@ -45,7 +45,17 @@ def mime_type(codec: Codec) -> str:
 class PublishedTrack:
     """What one member sends, for the others to have. Knows the publisher by name only."""
 
-    __slots__ = ("incoming", "info", "options", "publisher_identity", "publisher_sid", "rules", "subscriber_seen")
+    __slots__ = (
+        "_flowed",
+        "_told_of_subscriber",
+        "has_subscriber",
+        "incoming",
+        "info",
+        "options",
+        "publisher_identity",
+        "publisher_sid",
+        "rules",
+    )
 
     def __init__(
         self,
@@ -63,8 +73,10 @@ class PublishedTrack:
         self.incoming = incoming
         self.rules = rules
         """Who may have it."""
-        self.subscriber_seen = False
-        """The publisher was told that somebody has it."""
+        self.has_subscriber = False
+        """Somebody had it who is not hidden."""
+        self._flowed = False
+        self._told_of_subscriber = False
 
     @property
     def sid(self) -> str:
@@ -79,6 +91,15 @@ class PublishedTrack:
         """For a=msid. Native clients want exactly one `|` in it; what a client calls its stream may be no SDP."""
         stream = self.info.stream
         return f"{self.publisher_sid}|{stream if _STREAM_IN_SDP.fullmatch(stream) else self.sid}"
+
+    def notice_subscriber(self) -> bool:
+        """True once, when the publisher shall be told that somebody has it. Its client knows the track by its sid only
+        when it has taken the answer, which is before its packets come."""
+        flowed, self._flowed = self._flowed, self.incoming.codec is not None
+        if self._told_of_subscriber or not (flowed and self.has_subscriber):
+            return False
+        self._told_of_subscriber = True
+        return True
 
     def notice_codec(self) -> bool:
         """The packets tell another codec than was announced. True if the description changed."""

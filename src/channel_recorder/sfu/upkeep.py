@@ -47,6 +47,9 @@ class Upkeep:
         for sid in seat.publishing.expire(now_seconds):
             seat.member.send(responses.track_unpublished(sid))
         self._room.match_tracks(seat)
+        for track in seat.publishing.tracks.values():
+            if track.notice_subscriber():
+                seat.member.send(responses.track_subscribed(track.sid))
         if sum(track.notice_codec() for track in seat.publishing.tracks.values()):
             self._room.news.change(seat, to_self=True)
         if seat.media.waits_for_offer:
