@@ -1,1 +1,1 @@
-"""`make demo`: a call of two synthetic participants on a real channel server, recorded by the command line."""
+"""`make demo`: a call of two synthetic participants on our own channel server, recorded by the command line."""

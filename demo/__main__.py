@@ -11,19 +11,25 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from demo.contact_sheet import write_contact_sheet
 from demo.findings import findings_of, table_of
+from testbed.embedded import EmbeddedServer
+from testbed.person import Person
 from testbed.publisher import Publisher
 from testbed.recorder import Recorder, Recording
-from testbed.server import LiveKitServer
-from testbed.server_process import ServerProcess
 
 CHANNEL = "demo"
 CALL_SECONDS = 20
 OUTPUT = Path("demo-output")
 PEOPLE = (("1001", "Ada", "vp8", 165), ("1002", "Grace", "h264", 220))
 """uid, name, codec of the camera, pitch of the voice in Hz."""
+TRY_IT = """
+Now with a camera: run
+
+    [bold]{command} serve[/]
+
+and open [bold]http://127.0.0.1:7880[/] in a browser, twice for a call of two. Record is a button there."""
 
 
-async def join(server: ServerProcess, uid: str, name: str, codec: str, hz: float) -> Publisher:
+async def join(server: EmbeddedServer, uid: str, name: str, codec: str, hz: float) -> Person:
     person = Publisher(server, CHANNEL, uid, name=name)
     await person.join()
     await person.publish_camera(codec, width=640, height=360, max_bitrate=800_000, look="card")
@@ -41,8 +47,8 @@ async def show_progress(console: Console) -> None:
 
 
 async def hold_call(console: Console) -> Recording:
-    with LiveKitServer() as server:
-        console.print(f"livekit-server {server.version} runs at {server.url}")
+    with EmbeddedServer() as server:
+        console.print(f"channel-recorder serves channels at {server.url}")
         recorder = await Recorder.start(server, CHANNEL, OUTPUT / "recordings", uid=1)
         console.print(
             f"channel-recorder joined channel {CHANNEL!r}, files go to {recorder.storage_dir}", soft_wrap=True
@@ -54,6 +60,12 @@ async def hold_call(console: Console) -> Recording:
         return await recorder.stop()
 
 
+def command() -> str:
+    """As it can be typed from here."""
+    program = Path(sys.executable).with_name("channel-recorder")
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)
+
+
 def main() -> int:
     console = Console(highlight=False)
     recording = asyncio.run(hold_call(console))
@@ -63,6 +75,7 @@ def main() -> int:
     sheet = write_contact_sheet([finding.path for finding in findings], OUTPUT / "contact-sheet.png")
     console.print(f"pictures of the recording: [bold]{sheet}[/]", soft_wrap=True)
     console.print(f"files, journal and manifest: [bold]{recording.directory}[/]", soft_wrap=True)
+    console.print(TRY_IT.format(command=command()), soft_wrap=True)
     return 0 if recording.exit_code == 0 and all(finding.is_good for finding in findings) else 1
 
 
