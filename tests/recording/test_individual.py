@@ -179,15 +179,34 @@ def test_sound_later_than_its_silence_is_dropped_and_counted(stage: Stage) -> No
     camera, microphone = stage.track(Source.CAMERA), stage.track(Source.MICROPHONE)
     stage.send_pictures(camera, Codec.VP8, pictures(Codec.VP8), 0.0)
     stage.send_sound(microphone, sound(0.5), 0.0)
-    stage.send_sound(microphone, sound(0.2), 0.5, delay=0.9)
-    stage.send_sound(microphone, sound(0.5), 1.5)
-    stage.finish(2.0)
+    stage.send_sound(microphone, sound(0.2), 0.5, delay=2.9)
+    stage.send_sound(microphone, sound(0.5), 3.5)
+    stage.finish(4.0)
     (name,) = stage.created
     audio = read(stage.path(name)).audio
     assert audio is not None and audio.holes == []
     summary = stage.closed(name).streams[1]
     assert (summary.frames, summary.lost_frames) == (50, 10)
-    assert audio.end_seconds == pytest.approx(2.0, abs=0.011)
+    assert audio.end_seconds == pytest.approx(4.0, abs=0.011)
+
+
+def test_sound_that_was_lost_and_comes_again_is_all_there(stage: Stage) -> None:
+    """All that was sent behind a lost packet waits for it."""
+    camera, microphone = stage.track(Source.CAMERA), stage.track(Source.MICROPHONE)
+    stage.send_pictures(camera, Codec.VP8, pictures(Codec.VP8), 0.0)
+    packets = sound(2.0)
+    stage.send_sound(microphone, packets[:25], 0.0)
+    for number, data in enumerate(packets[25:75]):
+        stage.send_sound(microphone, [data], 0.5 + number * 0.02, delay=1.2 - number * 0.0199)
+    stage.send_sound(microphone, packets[75:], 1.5, delay=0.25)
+    stage.run(2.3)
+    stage.recorder.close(2.0)
+    (name,) = stage.created
+    audio = read(stage.path(name)).audio
+    assert audio is not None and audio.holes == []
+    assert audio.packets == packets
+    summary = stage.closed(name).streams[1]
+    assert (summary.frames, summary.filled_frames, summary.lost_frames) == (100, 0, 0)
 
 
 def test_doubled_packet_is_written_once(stage: Stage) -> None:

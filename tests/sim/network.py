@@ -19,6 +19,15 @@ class NetworkConditions:
     burst: float = 0.0
     """Probability that a burst of losses begins."""
     burst_seconds: float = 0.05
+    bad: float = 0.0
+    """Probability that a bad spell begins (the model of Gilbert and Elliott), in which `bad_loss` of the packets go."""
+    recovery: float = 0.1
+    """Probability that a bad spell ends."""
+    bad_loss: float = 0.7
+    bytes_per_second: float = inf
+    """What gets through; more waits."""
+    queue_seconds: float = 0.5
+    """What would wait longer is lost."""
     duplicates: float = 0.0
     reordered: float = 0.0
     """Probability of `reorder_seconds` of extra delay, past the packets behind."""
@@ -55,6 +64,8 @@ class SimulatedNetwork:
         self._in_flight: list[tuple[float, int, bytes]] = []
         self._last_arrival_seconds = 0.0
         self._burst_until_seconds = 0.0
+        self._is_bad = False
+        self._free_seconds = 0.0
 
     @property
     def next_seconds(self) -> float:
@@ -63,7 +74,7 @@ class SimulatedNetwork:
 
     def send(self, packet: bytes, now_seconds: float) -> None:
         self.sent += 1
-        if self._loses(now_seconds):
+        if self._loses(now_seconds) or self._overflows(packet, now_seconds):
             self.lost += 1
             return
         self._deliver(packet, now_seconds)
@@ -86,11 +97,28 @@ class SimulatedNetwork:
         if self._chance.random() < conditions.burst:
             self._burst_until_seconds = now_seconds + conditions.burst_seconds
             return True
+        if conditions.bad and self._is_lost_in_a_bad_spell():
+            return True
         return self._chance.random() < conditions.loss
+
+    def _is_lost_in_a_bad_spell(self) -> bool:
+        conditions = self.conditions
+        turns = conditions.recovery if self._is_bad else conditions.bad
+        self._is_bad ^= self._chance.random() < turns
+        return self._is_bad and self._chance.random() < conditions.bad_loss
+
+    def _overflows(self, packet: bytes, now_seconds: float) -> bool:
+        """Whether the queue before the bottleneck is full; else the packet takes its time there."""
+        start = max(self._free_seconds, now_seconds)
+        if start - now_seconds > self.conditions.queue_seconds:
+            return True
+        self._free_seconds = start + len(packet) / self.conditions.bytes_per_second
+        return False
 
     def _deliver(self, packet: bytes, now_seconds: float) -> None:
         conditions = self.conditions
-        arrival_seconds = now_seconds + conditions.delay_seconds + self._chance.random() * conditions.jitter_seconds
+        sent_seconds = max(now_seconds, self._free_seconds)
+        arrival_seconds = sent_seconds + conditions.delay_seconds + self._chance.random() * conditions.jitter_seconds
         arrival_seconds = max(arrival_seconds, self._last_arrival_seconds)
         if self._chance.random() < conditions.reordered:
             arrival_seconds += conditions.reorder_seconds

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -111,6 +112,8 @@ class SyntheticStream:
     def __init__(self, settings: StreamSettings, seed: int) -> None:
         self.settings = settings
         self.sent: list[SentFrame] = []
+        self.number = 0
+        """Of the next frame."""
         self.key_frame_requests = 0
         self.nacked_packets = 0
         self._noise = random.Random(seed)
@@ -124,7 +127,7 @@ class SyntheticStream:
     @property
     def next_seconds(self) -> float:
         settings = self.settings
-        number = len(self.sent)
+        number = self.number
         return settings.start_seconds + number * settings.interval_seconds if number < settings.frames else inf
 
     def timestamp_at(self, now_seconds: float) -> int:
@@ -133,7 +136,8 @@ class SyntheticStream:
 
     def next_frame(self, now_seconds: float) -> list[RtpPacket]:
         settings = self.settings
-        number = len(self.sent)
+        number = self.number
+        self.number += 1
         key_frame = settings.is_sound or self._key_frame_now(number)
         self._rotation = settings.rotations.get(number, self._rotation)
         data, payloads = self._opus(number) if settings.is_sound else self._vp8(number, key_frame)
@@ -237,9 +241,15 @@ class SyntheticSender:
     """Streams of one connection."""
 
     def __init__(
-        self, *settings: StreamSettings, seed: int = 1, report_interval_seconds: float = 1.0, ssrc: int = 77
+        self,
+        *settings: StreamSettings,
+        seed: int = 1,
+        report_interval_seconds: float = 1.0,
+        ssrc: int = 77,
+        streams: Sequence[SyntheticStream] = (),
     ) -> None:
-        self.streams = [SyntheticStream(each, seed + index) for index, each in enumerate(settings)]
+        """`streams`: made by the caller, beside those that `settings` describe."""
+        self.streams = [*(SyntheticStream(each, seed + index) for index, each in enumerate(settings)), *streams]
         self.feedback: list[rtcp.RtcpPacket] = []
         """Everything the receiver sent, parsed."""
         self._report_interval_seconds = report_interval_seconds

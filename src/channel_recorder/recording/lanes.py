@@ -194,6 +194,11 @@ class SoundLane:
     def end_seconds(self) -> float:
         return self._info.zero_seconds + self._timeline.end_samples / SAMPLE_RATE_HZ
 
+    @property
+    def ends_with_sound(self) -> bool:
+        """The last packet was a real one."""
+        return self._timeline.ends_with_sound
+
     def summary(self) -> StreamSummary:
         timeline = self._timeline
         return StreamSummary(

@@ -18,7 +18,10 @@ from channel_recorder.recording.opening import SeriesPolicy, open_segment
 from channel_recorder.recording.segment import Segment
 
 SOUND_HOLD_SECONDS = 0.3
-"""Sound that is so late is given up: its place is filled with silence, so that pictures need not wait for it."""
+"""Silence that lasts is written so much behind the time, so that pictures need not wait for it."""
+REPAIR_SECONDS = 2.0
+"""Sound that breaks off may have been lost on the way: its place is kept so long for packets that come again (the
+window of retransmission, a round trip, and what the network holds things up). Then it is silence."""
 WAIT_FOR_CAMERA_SECONDS = 1.0
 """Sound of a user with a live camera waits so long for the first picture, to begin one file with it."""
 WAIT_FOR_TRACK_SECONDS = 0.5
@@ -31,8 +34,9 @@ RETRY_SECONDS = 10.0
 HELD_FRAMES_LIMIT = 3000
 """A minute of sound, which is all that is held beside an open file. What is older is given up and counted."""
 KEY_FRAME_RETRY_SECONDS = 1.0
-CUT_BACK_SECONDS = SOUND_HOLD_SECONDS + 0.2
-"""A next file begins so much before its first picture at most: where the sound of the old file ends."""
+CUT_BACK_SECONDS = 0.2
+"""A next file begins so much before its first picture and what sound is behind at most: where the sound of the old
+file ends."""
 
 
 class FileSeries:
@@ -122,7 +126,7 @@ class FileSeries:
         self._open_if_ready(now_seconds)
         segment, left_at = self._segment, self._left_at
         if segment is not None and segment.sound is not None:
-            heard = now_seconds - SOUND_HOLD_SECONDS
+            heard = now_seconds - self._sound_hold(segment.sound)
             self._fill_sound(segment, segment.sound, heard if left_at is None else min(heard, left_at))
         if left_at is not None and now_seconds >= left_at + REJOIN_SECONDS:
             self.close(left_at)
@@ -137,6 +141,11 @@ class FileSeries:
         while self._held:  # twice if its pictures turn out to be none
             self._open_held()
             self._close_segment(at_seconds)
+
+    def _sound_hold(self, sound: SoundLane) -> float:
+        """How long the place of sound is kept."""
+        breaks_off = self._is_live(MediaKind.AUDIO) and sound.ends_with_sound
+        return REPAIR_SECONDS if breaks_off else SOUND_HOLD_SECONDS
 
     # How a file begins
 
@@ -226,7 +235,8 @@ class FileSeries:
         zero = min((cut, *(frame.time_seconds for frame in held)))
         if old.sound is not None:
             # What was not heard yet goes to the new file, what was heard stays in the old one.
-            zero = min(zero, max(old.sound.end_seconds, cut - CUT_BACK_SECONDS))
+            earliest = cut - self._sound_hold(old.sound) - CUT_BACK_SECONDS
+            zero = min(zero, max(old.sound.end_seconds, earliest))
         has_sound = self._declares_sound(key_frame, bool(held) or old.sound is not None)
         switch = old.pictures is not None and old.pictures.codec is not key_frame.codec
         try:

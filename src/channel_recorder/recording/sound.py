@@ -57,6 +57,11 @@ class SoundTimeline:
         self._previous = b""
         self._previous_timestamp: int | None = None
 
+    @property
+    def ends_with_sound(self) -> bool:
+        """Nothing was filled in behind the last real packet."""
+        return self._heard_end == self.end_samples > 0
+
     def write(self, data: bytes, position_samples: int, timestamp: int) -> int:
         """Write a packet that belongs at `position_samples`. Hot path.
 

@@ -123,6 +123,24 @@ def test_webm_blocks_lie_in_order_of_time(tmp_path: Path) -> None:
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize("codec", [Codec.VP8, Codec.H264, Codec.AV1])
+def test_a_picture_after_a_pause_does_not_begin_before_its_time(tmp_path: Path, codec: Codec) -> None:
+    """FFmpeg cuts fragments by sound meanwhile, and would go on where the last picture was said to end."""
+    output = open_output(tmp_path / "a", container_format(codec, "opus"), video=first_frame(codec), audio="opus")
+    times = [0.0, 0.04, 0.08, 1.5, 1.54, 1.9]
+    number = 0
+    for at, picture in zip(times, pictures(codec), strict=False):
+        while number / 50 < at:
+            ticks = output.audio_clock_hz // 50
+            output.write_audio(sound(2.0)[number], number * ticks, ticks)
+            number += 1
+        clock_hz = output.video_clock_hz
+        output.write_video(picture.data, round(at * clock_hz), clock_hz // 25, picture.key_frame)
+    output.close()
+    video = read(output.path).video
+    assert video is not None and video.pts_seconds == pytest.approx(times, abs=0.001)
+
+
 @pytest.mark.parametrize("container", [WEBM, MP4, OGG])
 def test_existing_file_is_left_alone(tmp_path: Path, container: ContainerFormat) -> None:
     path = tmp_path / "taken"
@@ -166,7 +184,7 @@ def test_which_container_holds_what() -> None:
     assert container_format(None, "aac", separate=True) is AAC
 
 
-@pytest.mark.parametrize("cut", range(0, 4000, 61))
+@pytest.mark.parametrize("cut", range(0, 3700, 61))
 def test_half_fragment_is_cut_off(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "a.mp4"
     output = open_output(path, MP4, video=first_frame(Codec.H264), audio="opus")

@@ -49,6 +49,24 @@ def test_a_measured_round_trip_sets_the_pace_of_retries() -> None:
     assert 100.04 <= missing.next_seconds() <= 100.05
 
 
+def test_requests_that_were_lost_do_not_make_the_round_trip_longer() -> None:
+    """Else retries would become rare just where many are needed."""
+    round_trip = RoundTrip()
+    for number in range(200):
+        tries = 1 + number % 4
+        round_trip.answered(0.04 + 0.06 * (tries - 1), tries)
+    assert round_trip.measured_seconds == pytest.approx(0.04)
+
+
+def test_a_way_that_has_become_longer_is_noticed_though_every_answer_comes_after_a_retry() -> None:
+    round_trip = RoundTrip()
+    for _ in range(20):
+        round_trip.answered(0.04, 1)
+    for number in range(400):
+        round_trip.answered(0.5 + number % 5 * 0.1, 4)
+    assert round_trip.measured_seconds == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_packet_that_was_only_late_does_not_count_as_recovered() -> None:
     round_trip = RoundTrip()
     missing = MissingPackets(1.0, True, round_trip)

@@ -76,7 +76,8 @@ class FfmpegFile:
         packet.is_keyframe = key_frame
         self._last_picture, packet = packet, self._last_picture
         if packet is not None:
-            packet.duration = min(pts_ticks - packet.pts, _MAX_DURATION_TICKS)  # pyright: ignore[reportOperatorIssue]
+            assert packet.pts is not None
+            packet.duration = min(pts_ticks - packet.pts, _MAX_DURATION_TICKS)
             self._mux(packet)
 
     def write_audio(self, data: bytes, pts_ticks: int, duration_ticks: int) -> None:

@@ -13,6 +13,8 @@ MAX_RETRY_SECONDS = 0.25
 RETRY_GROWTH = 1.2
 TOGETHER_SECONDS = 0.005
 """What is due so soon is asked for in the same packet."""
+AMBIGUOUS_IN_A_ROW = 8
+"""So many answers after a retry, and none before: the way may be longer than it was taken for."""
 
 
 class RoundTrip:
@@ -21,18 +23,37 @@ class RoundTrip:
     Less patient: a needless retry costs a packet, one too few costs a picture.
     """
 
-    __slots__ = ("_deviation_seconds", "_smoothed_seconds", "measured_seconds")
+    __slots__ = ("_ambiguous", "_deviation_seconds", "_least_seconds", "_smoothed_seconds", "measured_seconds")
 
     def __init__(self) -> None:
         self.measured_seconds: float | None = None
         self._smoothed_seconds = START_ROUND_TRIP_SECONDS
         self._deviation_seconds = 0.0
+        self._ambiguous = 0
+        """Answers in a row that came after a retry, and the least time of these since the first request."""
+        self._least_seconds = inf
 
     @property
     def timeout_seconds(self) -> float:
         return max(MIN_RETRY_SECONDS, self._smoothed_seconds + self._deviation_seconds)
 
-    def sample(self, seconds: float) -> None:
+    def answered(self, seconds: float, tries: int) -> None:
+        """A packet came, so long after it was asked for first.
+
+        After several tries nobody knows which was answered (Karn's algorithm, RFC 6298 section 3): counting from the
+        first, lost requests would be taken for a long way, and fewer tries would follow, of which more are lost.
+        """
+        if tries > 1:
+            self._ambiguous += 1
+            self._least_seconds = min(self._least_seconds, seconds)
+            if self._ambiguous < AMBIGUOUS_IN_A_ROW:
+                return
+            seconds = self._least_seconds
+        self._ambiguous = 0
+        self._least_seconds = inf
+        self._sample(seconds)
+
+    def _sample(self, seconds: float) -> None:
         if self.measured_seconds is None:
             self._smoothed_seconds, self._deviation_seconds = seconds, seconds / 4
         else:
@@ -93,8 +114,7 @@ class MissingPackets:
         missing = self._missing.pop(sequence, None)
         if missing is None or not missing.tries:
             return False
-        # From the first request: too long if that was lost, but never so short that every answer came after a retry.
-        self._round_trip.sample(now_seconds - missing.asked_seconds)
+        self._round_trip.answered(now_seconds - missing.asked_seconds, missing.tries)
         return True
 
     def expire(self, now_seconds: float) -> bool:
