@@ -71,7 +71,10 @@ class ServingPeerConnection:
         )
         self._uplink = Uplink(ssrc=next(ssrcs), cname=cname)
         self._downlink = Downlink(
-            send=self._transport.send_rtp, cname=cname, clock_offset_seconds=_clock_offset_seconds()
+            send=self._transport.send_rtp,
+            cname=cname,
+            clock_offset_seconds=_clock_offset_seconds(),
+            is_open=False,
         )
         self._uplink.on_wake = self._downlink.on_wake = self._rearm_if_sooner
         self._incoming: dict[str, UplinkTrack] = {}
@@ -261,6 +264,7 @@ class ServingPeerConnection:
 
     def _on_state(self, state: PeerState, detail: str) -> None:
         if state is PeerState.CONNECTED:
+            self._downlink.open(self._now())
             self._rearm_if_sooner()
             self._open_data()
         elif state in (PeerState.FAILED, PeerState.CLOSED):
