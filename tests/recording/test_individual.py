@@ -11,7 +11,7 @@ import pytest
 from channel_recorder.codecs import opus
 from channel_recorder.model import Codec, MediaKind, Source
 from channel_recorder.recording import series
-from channel_recorder.recording.contract import AudioInfo, FileCreated, Gap, Rotated, VideoInfo
+from channel_recorder.recording.contract import AudioInfo, FileClosed, FileCreated, Gap, Rotated, VideoInfo
 from tests.recording.clips import Picture, pictures, sound
 from tests.recording.playback import decoded_pictures, decoded_sound, loud_span, read
 from tests.recording.stage import ALICE, BOB, Stage
@@ -301,7 +301,7 @@ def test_return_after_15_seconds_begins_a_new_file_and_the_old_ends_with_the_pre
     microphone.close(3.0)
     stage.recorder.user_left(ALICE, 3.0)
     stage.run(17.9)
-    assert [event.name for event in stage.events if hasattr(event, "streams")] == []
+    assert stage.of_type(FileClosed) == []
     stage.run(18.1)
     closed = stage.closed("7_00000000.ogg")
     assert closed.duration_seconds == pytest.approx(3.0, abs=0.011)

@@ -127,6 +127,17 @@ class StreamSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileProgress:
+    """What an open file holds so far: what a kill leaves of the counts, which the file alone does not tell."""
+
+    at_seconds: float
+    name: str
+    user: User
+    duration_seconds: float
+    streams: tuple[StreamSummary, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileClosed:
     at_seconds: float
     name: str
@@ -148,4 +159,4 @@ class StorageFailed:
     message: str
 
 
-FileEvent = FileCreated | AudioInfo | VideoInfo | Rotated | Gap | FileClosed | StorageFailed
+FileEvent = FileCreated | AudioInfo | VideoInfo | Rotated | Gap | FileProgress | FileClosed | StorageFailed

@@ -32,6 +32,7 @@ from channel_recorder.recording.contract import (
     FileClosed,
     FileCreated,
     FileEvent,
+    FileProgress,
     Gap,
     Rotated,
     StorageFailed,
@@ -103,6 +104,8 @@ def file_fact(event: FileEvent) -> Fact:
                 "duration": round(event.duration_seconds, 6),
                 "lost_packets": event.lost_packets,
             }
+        case FileProgress():
+            return "file_progress", _file(event) | _progress(event)
         case FileClosed():
             return "file_closed", _file(event) | _closed(event)
         case StorageFailed(name=name, message=message):
@@ -215,8 +218,15 @@ def payload_fields(payload: bytes) -> Fields:
         return {"base64": base64.b64encode(payload).decode()}
 
 
-def _file(event: FileCreated | AudioInfo | VideoInfo | Rotated | Gap | FileClosed) -> Fields:
+def _file(event: FileCreated | AudioInfo | VideoInfo | Rotated | Gap | FileProgress | FileClosed) -> Fields:
     return {"name": event.name, "uid": event.user.uid, "account": event.user.account}
+
+
+def _progress(event: FileProgress) -> Fields:
+    return {
+        "duration": round(event.duration_seconds, 6),
+        "streams": [stream_fields(stream) for stream in event.streams],
+    }
 
 
 def _closed(event: FileClosed) -> Fields:

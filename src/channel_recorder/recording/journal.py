@@ -8,14 +8,17 @@ the order in which things were learned, so `at` may step back. What the facts ho
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 from channel_recorder.recording.line_file import LineFile
+from channel_recorder.storage.locks import try_lock
 
 LINE_MAX_BYTES = 128 * 2**10
 """Longer ones are replaced by a line that says so. A data packet of the channel (64 KiB) fits, in base64."""
@@ -24,11 +27,12 @@ Entry = dict[str, Any]
 
 
 class Journal:
-    """Writes a journal. Methods raise `OSError`."""
+    """Writes a journal, and holds its lock: who has that writes the recording. Methods raise `OSError`."""
 
     def __init__(self, path: Path, *, sync_interval_seconds: float | None = None) -> None:
         """`sync_interval_seconds`: how much a power failure may cost; 0 syncs every line, None only the end."""
         self._file = LineFile(path)
+        self._lock()
         self._sync_interval_seconds = sync_interval_seconds
         self._synced_at: float | None = None
 
@@ -39,9 +43,23 @@ class Journal:
         self._file.append(line)
         self._sync_if_due(at_seconds)
 
-    def close(self) -> None:
+    def sync(self) -> None:
         self._file.sync()
-        self._file.close()
+
+    def close(self) -> None:
+        """Gives the lock back: the recording is nobody's now."""
+        try:
+            self._file.sync()
+        finally:
+            self._file.close()
+
+    def _lock(self) -> None:
+        with suppress(OSError):  # a file system without locks: nothing there will be taken for dead
+            if try_lock(self._file.descriptor):
+                return
+            self._file.close()
+        if self._file.descriptor < 0:
+            raise OSError(errno.EBUSY, "another process is at work on this recording")
 
     def _sync_if_due(self, at_seconds: float) -> None:
         interval = self._sync_interval_seconds

@@ -95,7 +95,7 @@ class RecordingLedger:
     def begin_recording(self, started_at: datetime) -> None:
         """Recording time zero: the first span. Names of files count from here."""
         self.directory = replace(self.directory, started_at=started_at)
-        self.note("recording_started", 0.0)
+        self.note("recording_started", 0.0, started_at=started_at.isoformat(timespec="microseconds"))
 
     def begin_span(self, at_seconds: float) -> None:
         """Files are written from now on; in new uid logs."""
@@ -122,12 +122,21 @@ class RecordingLedger:
             files=[self._manifest_file(event) for event in self._closed.values()],
         )
         try:
-            self._journal.close()
+            self._journal.sync()
             write_atomically(self.directory.manifest_path, manifest.to_json())
             write_done_marker(self.directory.done_path)
         except OSError as error:
             raise storage_error(self.directory.manifest_path, error) from error
+        finally:
+            # Only now: without the lock the recording would be taken for what a dead process left.
+            self._close_journal()
         return manifest
+
+    def _close_journal(self) -> None:
+        try:
+            self._journal.close()
+        except OSError as error:
+            self._fail(self.directory.journal_path, error)
 
     def _is_too_much(self, fields: Mapping[str, Any]) -> bool:
         self._data_bytes += fields.get("bytes", 0)

@@ -16,6 +16,10 @@ class LineFile:
         size = os.fstat(self._descriptor).st_size
         self._is_cut = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
+    @property
+    def descriptor(self) -> int:
+        return self._descriptor
+
     def append(self, line: bytes) -> None:
         """`line` without its end."""
         data = b"\n" + line + b"\n" if self._is_cut else line + b"\n"

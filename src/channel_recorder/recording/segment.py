@@ -7,8 +7,11 @@ from collections.abc import Callable
 from channel_recorder.media.containers import disk
 from channel_recorder.media.containers.output import OutputFile
 from channel_recorder.model import Codec
-from channel_recorder.recording.contract import FileClosed, FileEvent
+from channel_recorder.recording.contract import FileClosed, FileEvent, FileProgress, StreamSummary
 from channel_recorder.recording.lanes import PictureLane, SegmentInfo, SoundLane
+
+PROGRESS_SECONDS = 10.0
+"""So often an open file's counts are journalled: 100 KB/h."""
 
 
 class Segment:
@@ -29,12 +32,28 @@ class Segment:
         self._emit = emit
         self.pictures = PictureLane(info, output, video, rotation, emit) if video is not None else None
         self.sound = SoundLane(info, output, emit) if has_sound else None
+        self._progress_due = info.zero_seconds + PROGRESS_SECONDS
 
     @property
     def end_seconds(self) -> float:
         """Recording time at which what was written ends."""
         ends = [lane.end_seconds for lane in (self.pictures, self.sound) if lane is not None]
         return max(ends)
+
+    def advance(self, now_seconds: float) -> None:
+        """Time passed."""
+        if now_seconds >= self._progress_due:
+            self._progress_due = now_seconds + PROGRESS_SECONDS
+            info = self.info
+            self._emit(
+                FileProgress(
+                    at_seconds=now_seconds,
+                    name=info.name,
+                    user=info.user,
+                    duration_seconds=max(0.0, self.end_seconds - info.zero_seconds),
+                    streams=self._summaries(),
+                )
+            )
 
     def close(self, at_seconds: float) -> None:
         """Sound or the last picture up to `at_seconds`, index, `FileClosed`.
@@ -67,7 +86,6 @@ class Segment:
 
     def _report(self, at_seconds: float) -> None:
         info = self.info
-        lanes = (self.pictures, self.sound)
         self._emit(
             FileClosed(
                 at_seconds=at_seconds,
@@ -77,6 +95,9 @@ class Segment:
                 start_seconds=info.zero_seconds,
                 duration_seconds=max(0.0, self.end_seconds - info.zero_seconds),
                 bytes=disk.size_bytes(self._output.path),
-                streams=tuple(lane.summary() for lane in lanes if lane is not None),
+                streams=self._summaries(),
             )
         )
+
+    def _summaries(self) -> tuple[StreamSummary, ...]:
+        return tuple(lane.summary() for lane in (self.pictures, self.sound) if lane is not None)

@@ -125,6 +125,8 @@ class FileSeries:
     def advance(self, now_seconds: float) -> None:
         self._open_if_ready(now_seconds)
         segment, left_at = self._segment, self._left_at
+        if segment is not None:
+            segment.advance(now_seconds)
         if segment is not None and segment.sound is not None:
             heard = now_seconds - self._sound_hold(segment.sound)
             self._fill_sound(segment, segment.sound, heard if left_at is None else min(heard, left_at))
