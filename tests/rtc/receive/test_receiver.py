@@ -79,6 +79,24 @@ def test_a_renegotiated_ssrc_restarts_the_track() -> None:
     assert wire.collector.restarts == 1
 
 
+def test_stragglers_of_a_line_that_ended_do_not_get_into_another_ones_track() -> None:
+    """The only other line of the payload type would take them for its own, and its own packets for strangers."""
+    wire = Wire(video("a"))
+    staying = Collector()
+    wire.receiver.add_media(video("b", ssrc=NEW_SSRC, rtx_ssrc=0x8888), staying, wire.now)
+    wire.send(1, KEY, 0)
+    wire.send(1, KEY, 0, ssrc=NEW_SSRC)
+    wire.receiver.remove_media("a", wire.now)
+    wire.send(2, DELTA, 3000)
+    wire.repeat(3, DELTA, 6000)
+    wire.send(2, DELTA, 3000, ssrc=NEW_SSRC)
+    wire.send(4, DELTA, 9000, ssrc=NEW_SSRC)
+    wire.send(7, b"\x00\x03" + DELTA, 6000, ssrc=0x8888, number=VP8_RTX)
+    assert [frame.timestamp for frame in staying.frames] == [0, 3000, 6000, 9000]
+    assert staying.restarts == 0
+    assert wire.receiver.drops == {Drop.UNKNOWN_SSRC: 2}
+
+
 def test_an_ssrc_that_moves_to_another_line_stays_there() -> None:
     wire = Wire(video("a"))
     wire.send(1, KEY, 0)

@@ -24,7 +24,7 @@ MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 REPORT_INTERVAL_SECONDS = 1.0
 ESTIMATED_BITRATE_BPS = 100_000_000
 """A constant: with anything that looks like congestion, servers would send a lower layer."""
-MAX_RETIRED = 16
+MAX_RETIRED = 64
 
 
 class Receiver:
@@ -43,7 +43,7 @@ class Receiver:
         self._description = rtcp.SourceDescription(cnames=((ssrc, cname),))
         self._streams: dict[str, MediaStream] = {}
         self._retired: deque[bytes] = deque(maxlen=MAX_RETIRED)
-        """SSRCs that others took the place of: stragglers must not take it back."""
+        """SSRCs that others took the place of, or that ended: stragglers must not take a place (again)."""
         self._arrivals = TransportArrivals()
         self._report_seconds = inf
 
@@ -65,6 +65,8 @@ class Receiver:
         """What is whole of it is delivered; nothing comes after that."""
         stream = self._streams.pop(mid, None)
         if stream is not None:
+            self._retire(stream.ssrc)
+            self._retire(stream.rtx_ssrc)
             stream.close(now_seconds)
 
     def receive_rtp(self, packet: bytes, now_seconds: float) -> None:
@@ -134,8 +136,8 @@ class Receiver:
 
     def _bind(self, stream: MediaStream, ssrc: int, now_seconds: float) -> None:
         self._take(ssrc, stream, now_seconds)
-        if stream.ssrc is not None and stream.ssrc != ssrc:
-            self._retired.append(stream.ssrc.to_bytes(4, "big"))
+        if stream.ssrc != ssrc:
+            self._retire(stream.ssrc)
         key = ssrc.to_bytes(4, "big")
         if key in self._retired:
             self._retired.remove(key)
@@ -147,6 +149,10 @@ class Receiver:
     def _bind_rtx(self, stream: MediaStream, ssrc: int, now_seconds: float) -> None:
         self._take(ssrc, stream, now_seconds)
         stream.bind_rtx(ssrc)
+
+    def _retire(self, ssrc: int | None) -> None:
+        if ssrc is not None:
+            self._retired.append(ssrc.to_bytes(4, "big"))
 
     def _take(self, ssrc: int, taker: MediaStream, now_seconds: float) -> None:
         """An SSRC is used by one m-line only: who had it before loses it."""
