@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from channel_recorder.config import RecordingConfig, StreamType, TriggerMode
+from channel_recorder.config import EncryptionKey, RecordingConfig, StreamType, TriggerMode
 from channel_recorder.errors import ConfigError, ErrorCode, StatusCode
 from channel_recorder.model import MAX_UID, ChannelProfile
 
@@ -132,7 +132,6 @@ def test_port_ranges_that_are_too_narrow(low: int, high: int) -> None:
         ("decode_video", 1),
         ("decode_audio", 3),
         ("audio_indication_interval", 200),
-        ("decryption_mode", "aes-128-gcm"),
         ("proxy_server", "127.0.0.1:1080"),
         ("enable_cloud_proxy", True),
     ],
@@ -152,9 +151,52 @@ def test_the_classic_way_to_say_no_volume_indications_is_accepted() -> None:
     assert RecordingConfig(audio_indication_interval=-1).audio_indication_interval == -1
 
 
-@pytest.mark.parametrize("secret", ["hunter2", ["hunter2"], {"key": "hunter2"}])
+@pytest.mark.parametrize("secret", [["hunter2"], {"key": "hunter2"}])
 def test_a_secret_is_in_no_message_and_no_representation(secret: object) -> None:
     assert "hunter2" not in refusal(secret=secret)
     assert "hunter2" not in refusal(idle_limit_sec=1, secret=secret)
     assert "hunter2" not in refusal(Secret=secret)
     assert "hunter2" not in repr(RecordingConfig.model_construct(secret=secret))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [{"secret": "hunter2", "key_index": 256}],
+        [{"secret": "hunter2", "raw_key": "aHVudGVyMg=="}],
+        [{"secret": "hunter2", "account": "7"}, {"secret": "hunter2", "account": "7"}],
+        [{"secret": "hunter2", "colour": "hunter2"}],
+        [{"raw_key": "hunter2!"}],
+        [{"account": "hunter2"}],
+        '[{"secret": "hunter2"',
+        "hunter2",
+        "{}",
+    ],
+)
+def test_keys_that_are_none_are_refused_without_a_word_of_them(keys: object) -> None:
+    assert "hunter2" not in refusal(encryption_keys=keys)
+
+
+def test_a_mode_without_a_key_says_what_is_missing() -> None:
+    assert refusal(decryption_mode="aes-128-gcm").startswith("decryption_mode needs a key: give secret")
+
+
+def test_ciphers_that_no_client_uses_are_refused() -> None:
+    assert "'aes-128-gcm' or 'aes-256-gcm'" in refusal(decryption_mode="aes-128-xts", secret="hunter2")
+
+
+def test_the_secret_is_everybodys_first_key() -> None:
+    own = EncryptionKey(account="7", raw_key=b"\x00\x01")
+    config = RecordingConfig(secret="hunter2", encryption_keys=[own, {"secret": "next", "key_index": 1}])
+    assert config.all_encryption_keys == (
+        EncryptionKey(secret="hunter2"),
+        own,
+        EncryptionKey(secret="next", key_index=1),
+    )
+    assert "hunter2" not in repr(config)
+    assert "next" not in repr(config)
+
+
+def test_a_key_made_by_hand_is_checked_like_the_settings() -> None:
+    with pytest.raises(ConfigError, match="either a secret or a raw_key"):
+        EncryptionKey()

@@ -7,11 +7,12 @@ import channel_recorder
 
 ROOT = Path(channel_recorder.__file__).parent
 VOCABULARY = {"model", "events", "errors", "config", "clock", "handler"}
-LEAVES = {"codecs", "protocol", "timeline", "storage"}
+LEAVES = {"codecs", "protocol", "timeline", "storage", "e2ee"}
 FACES = {"engine", "aio", "cli", "service", "__main__", "__init__"}
 ALLOWED = {
     "codecs": VOCABULARY,
     "protocol": VOCABULARY,
+    "e2ee": VOCABULARY | {"codecs"},
     "timeline": VOCABULARY,
     "storage": VOCABULARY,
     "channel": VOCABULARY | LEAVES,

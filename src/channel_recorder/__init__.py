@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from channel_recorder.aio import RecordingProperties
-    from channel_recorder.config import RecordingConfig, StreamType, TriggerMode
+    from channel_recorder.config import EncryptionKey, RecordingConfig, StreamType, TriggerMode
     from channel_recorder.engine import RecordingEngine, create_recording_engine
     from channel_recorder.errors import (
         AppIdError,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 # Public names load on first use: `channel-recorder --help` and the rooms' own tests need no WebRTC stack.
 _HOMES = {
     "aio": ("RecordingProperties",),
-    "config": ("RecordingConfig", "StreamType", "TriggerMode"),
+    "config": ("EncryptionKey", "RecordingConfig", "StreamType", "TriggerMode"),
     "engine": ("RecordingEngine", "create_recording_engine"),
     "errors": (
         "AppIdError",
@@ -91,6 +91,7 @@ __all__ = [
     "ConnectionChangedReason",
     "ConnectionFailedError",
     "ConnectionState",
+    "EncryptionKey",
     "ErrorCode",
     "JoinError",
     "LeavePath",

@@ -21,7 +21,7 @@ from typing import Self
 from channel_recorder import arguments
 from channel_recorder.callbacks import CallbackRunner, InlineCallbacks
 from channel_recorder.channel.join_request import server_name
-from channel_recorder.config import RecordingConfig
+from channel_recorder.config import EncryptionKey, RecordingConfig
 from channel_recorder.errors import ConfigError, StateError
 from channel_recorder.handler import (
     ConnectionChangedReason,
@@ -130,6 +130,11 @@ class RecordingEngine:
     async def update_subscribe_audio_uids(self, uids: Iterable[int]) -> None:
         """Whose sound is recorded from now on; replaces the list. Needs auto_subscribe=False."""
         self._joined("update_subscribe_audio_uids").update_subscription(audio_uids=_checked(uids))
+
+    async def add_encryption_key(self, key: EncryptionKey) -> None:
+        """Another key of an encrypted channel, for frames from now on; it takes the place of the one with the same
+        account and index. Raises StateError."""
+        self._joined("add_encryption_key").add_encryption_key(key)
 
     async def leave_channel(self, path: LeavePath = LeavePath.CLIENT_INITIATED) -> None:
         """Stops. When it returns every file is whole. The engine is spent. No effect when already left.

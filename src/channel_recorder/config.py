@@ -5,9 +5,11 @@ Every field is snake_case; the classic camelCase spelling is accepted as well.
 
 from __future__ import annotations
 
+import base64
+import json
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -17,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
@@ -54,6 +57,47 @@ UidList = Annotated[tuple[Uid, ...], BeforeValidator(_uid_list)]
 
 def _classic_spelling(name: str) -> AliasChoices:
     return AliasChoices(name, to_camel(name))
+
+
+def _raw_bytes(value: object) -> object:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+class EncryptionKey(BaseModel):
+    """One key of an encrypted channel: a passphrase or raw bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+
+    account: str | None = None
+    """Whose key it is: a uid or a user account. None: of everybody who has none of their own."""
+    key_index: Annotated[int, Field(ge=0, le=255)] = 0
+    """The place in the key ring that frames name."""
+    secret: Annotated[str | None, Field(repr=False, min_length=1)] = None
+    """A passphrase."""
+    raw_key: Annotated[bytes | None, BeforeValidator(_raw_bytes), Field(repr=False, min_length=1)] = None
+    """Random bytes instead, as base64 in text. Browsers never use them as they are: a key is derived from them."""
+    derivation: Literal["pbkdf2", "hkdf"] | None = None
+    """Default: pbkdf2 for a passphrase, hkdf for raw bytes, as the clients do."""
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise ConfigError(_sentence(error)) from None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.secret is None) == (self.raw_key is None):
+            raise ValueError("a key is either a secret or a raw_key")
+        return self
+
+
+def _key_list(value: object) -> object:
+    """JSON text, or any sequence of keys."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+EncryptionKeys = Annotated[tuple[EncryptionKey, ...], BeforeValidator(_key_list)]
 
 
 class RecordingConfig(BaseModel):
@@ -109,6 +153,17 @@ class RecordingConfig(BaseModel):
     high_udp_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Highest local UDP port; at least 6 above the lowest."""
 
+    # Encrypted channels
+    decryption_mode: Literal["aes-128-gcm", "aes-256-gcm"] | None = None
+    """Cipher of an encrypted channel; with a secret and without this: aes-128-gcm, what clients use by themselves."""
+    secret: Annotated[str | None, Field(repr=False)] = None
+    """Passphrase that the members of an encrypted channel share."""
+    encryption_keys: Annotated[EncryptionKeys, Field(repr=False)] = ()
+    """Keys of single users, of other key indexes, or raw ones, instead of secret or beside it. A list, or JSON text:
+    [{"account": "alice", "key_index": 0, "secret": "..."}, {"key_index": 1, "raw_key": "base64"}]."""
+    keep_ciphertext: bool = False
+    """Keep what no key opens in .sealed files, to be opened later."""
+
     # Accepted from the classic SDK; refused unless they have their default
     is_mixing_enabled: bool = False
     """One composed picture and mixed sound: not yet."""
@@ -130,10 +185,6 @@ class RecordingConfig(BaseModel):
     """Seconds between screenshots (with decode_video 3, 4, 5): not yet."""
     audio_indication_interval: int = 0
     """Milliseconds between volume indications; 0 or less: off. On: not yet."""
-    decryption_mode: str | None = None
-    """End-to-end encryption: not yet."""
-    secret: Annotated[str | None, Field(repr=False)] = None
-    """End-to-end encryption key: not yet."""
     proxy_type: Annotated[int, Field(ge=0, le=2)] = 1
     """Kind of proxy_server."""
     proxy_server: str | None = None
@@ -148,7 +199,13 @@ class RecordingConfig(BaseModel):
             super().__init__(**fields)
         except ValidationError as error:
             raise ConfigError(_sentence(error)) from None
-        problem = self._output_problem() or self._media_problem() or self._port_problem() or self._not_yet_problem()
+        problem = (
+            self._output_problem()
+            or self._media_problem()
+            or self._port_problem()
+            or self._key_problem()
+            or self._not_yet_problem()
+        )
         if problem is not None:
             status = StatusCode.MIX_PARAMETERS if problem.startswith("mix") else StatusCode.OK
             raise ConfigError(problem, status=status)
@@ -176,6 +233,21 @@ class RecordingConfig(BaseModel):
             )
         return None
 
+    def _key_problem(self) -> str | None:
+        keys = self.all_encryption_keys
+        if self.decryption_mode is not None and not keys:
+            return "decryption_mode needs a key: give secret or encryption_keys"
+        places = [(key.account, key.key_index) for key in keys]
+        if len(places) != len(set(places)):
+            return "two encryption keys have the same account and key_index: give one of them another key_index"
+        return None
+
+    @property
+    def all_encryption_keys(self) -> tuple[EncryptionKey, ...]:
+        """`secret` is everybody's key with index 0."""
+        shared = () if self.secret is None else (EncryptionKey(secret=self.secret),)
+        return *shared, *self.encryption_keys
+
     def _not_yet_problem(self) -> str | None:
         for name in _NOT_YET:
             value, default = getattr(self, name), RecordingConfig.model_fields[name].default
@@ -194,21 +266,23 @@ _NOT_YET = (
     "decode_video",
     "decode_audio",
     "audio_indication_interval",
-    "decryption_mode",
-    "secret",
     "proxy_server",
     "enable_cloud_proxy",
 )
 
 
+SECRET_FIELDS = frozenset({"secret", "encryption_keys"})
+_KEY_FIELDS = SECRET_FIELDS | {"raw_key", "config"}
+
+
 def _shown(name: str, value: object) -> str:
-    return "(given)" if name == "secret" else repr(value)
+    return "(given)" if name in _KEY_FIELDS else repr(value)
 
 
 def _sentence(error: ValidationError) -> str:
     """The first fault in one sentence, with the value but never a secret."""
     fault = error.errors(include_url=False)[0]
     name = str(fault["loc"][0]) if fault["loc"] else "config"
-    if fault["type"] == "extra_forbidden":
+    if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
         return f"{name} is no setting of a recording: see RecordingConfig for those there are"
     return f"{name}={_shown(name, fault['input'])} is not acceptable: {fault['msg']}"

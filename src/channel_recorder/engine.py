@@ -23,7 +23,7 @@ from typing import Any, Self, TypeVar
 from channel_recorder import aio
 from channel_recorder.aio import RecordingProperties
 from channel_recorder.callbacks import CallbackThread
-from channel_recorder.config import RecordingConfig
+from channel_recorder.config import EncryptionKey, RecordingConfig
 from channel_recorder.errors import StateError
 from channel_recorder.handler import LeavePath, RecordingHandler
 from channel_recorder.media_loop import shared_media_loop
@@ -108,6 +108,11 @@ class RecordingEngine:
     def update_subscribe_audio_uids(self, uids: Iterable[int]) -> None:
         """Whose sound is recorded from now on; replaces the list. Needs auto_subscribe=False."""
         self._run(self._engine.update_subscribe_audio_uids(tuple(uids)))
+
+    def add_encryption_key(self, key: EncryptionKey) -> None:
+        """Another key of an encrypted channel, for frames from now on; it takes the place of the one with the same
+        account and index. Raises StateError."""
+        self._run(self._engine.add_encryption_key(key))
 
     def leave_channel(self) -> None:
         """Stops. When it returns every file is whole. The engine is spent. No effect when already left.

@@ -56,6 +56,8 @@ class Joined:
     participant_sid: str
     server_version: str = ""
     server_region: str = ""
+    server_trailer: bytes = b""
+    """In encrypted channels: what frames end with that the server made up itself (LiveKit's sif_trailer)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from channel_recorder.cli.config_flags import config_of, flag_spelling
 from channel_recorder.cli.record import record
-from channel_recorder.config import RecordingConfig, StreamType, TriggerMode
+from channel_recorder.config import EncryptionKey, RecordingConfig, StreamType, TriggerMode
 from channel_recorder.handler import LeavePath
 from channel_recorder.model import ChannelProfile
 from channel_recorder.protocol.tokens import make_recorder_token
@@ -34,6 +34,12 @@ TRIED: dict[str, tuple[str, object]] = {
     "idle_limit_sec": ("12", 12),
     "low_udp_port": ("40000", 40000),
     "high_udp_port": ("40010", 40010),
+    "decryption_mode": ("aes-256-gcm", "aes-256-gcm"),
+    "secret": ("open sesame", "open sesame"),
+    "encryption_keys": (
+        '[{"account": "7", "key_index": 3, "raw_key": "AAEC"}]',
+        (EncryptionKey(account="7", key_index=3, raw_key=b"\x00\x01\x02"),),
+    ),
     "capture_interval": ("9", 9),
     "proxy_type": ("0", 0),
     "applite_dir": ("/opt/bin", Path("/opt/bin")),
@@ -42,6 +48,7 @@ TRIED: dict[str, tuple[str, object]] = {
 ALONG = {
     "subscribe_video_uids": ["--no-auto-subscribe"],
     "subscribe_audio_uids": ["--no-auto-subscribe"],
+    "decryption_mode": ["--secret", "open sesame"],
     "low_udp_port": ["--high-udp-port", "40010"],
     "high_udp_port": ["--low-udp-port", "40000"],
 }

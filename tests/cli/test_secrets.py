@@ -53,6 +53,7 @@ def test_secrets_on_the_command_line_are_never_repeated(run: Run, arguments: lis
     [
         ("--app-certificate", "set CHANNEL_RECORDER_APP_CERTIFICATE or give --app-certificate @FILE"),
         ("--token", "set CHANNEL_RECORDER_TOKEN or give --token @FILE"),
+        ("--secret", "set CHANNEL_RECORDER_SECRET or give --secret @FILE"),
     ],
 )
 def test_a_secret_in_plain_sight_is_warned_of(run: Run, flag: str, better: str) -> None:

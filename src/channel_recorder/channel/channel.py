@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from channel_recorder.channel.connection import Connection
-from channel_recorder.channel.data import DataReceiver
+from channel_recorder.channel.data import DataReceiver, OpenPacket
 from channel_recorder.channel.join_request import join_url, server_name
 from channel_recorder.channel.signal_events import SignalEvent
 from channel_recorder.channel.signal_messages import VideoLayer
@@ -45,18 +45,19 @@ class Channel:
         listener: ChannelListener,
         version: str = "",
         query: Mapping[str, str] | None = None,
+        open_packet: OpenPacket | None = None,
     ) -> None:
         """`auto_subscribe`: every track is sent; else only those asked for with `subscribe`.
 
         `version` of this program, told to the server. `query`: what a token does not tell that is none of LiveKit's.
-        Raises ConfigError for a bad URL.
+        `open_packet`: see `DataReceiver`. Raises ConfigError for a bad URL.
         """
         self._url = join_url(server_url, auto_subscribe=auto_subscribe, version=version, more=query)
         self._server = server_name(server_url)
         self._token = token
         self._listener = listener
         self._signalling = Signalling()
-        self._data = DataReceiver()
+        self._data = DataReceiver(open_packet=open_packet)
         self._connection = Connection(self._signalling, self._on_event)
 
     async def connect(self, *, timeout_seconds: float = 10.0) -> None:

@@ -7,25 +7,28 @@ stream.incomplete where something is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from google.protobuf.message import DecodeError
 from livekit.protocol import models as pb
 
 from channel_recorder.channel.data_stream import DataStream, Limits
 from channel_recorder.events import DataReceived
-from channel_recorder.protocol.data_packets import data_from, sender_of
+from channel_recorder.protocol.data_packets import data_from, opened_packet, sender_of
 
 RELIABLE_LABEL = "_reliable"
 LOSSY_LABEL = "_lossy"
 MAX_SENDERS = 10_000
+OpenPacket = Callable[[str, int, bytes, bytes], bytes | None]
 
 
 class DataReceiver:
     """Both data channels of one connection."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, open_packet: OpenPacket | None = None) -> None:
+        """`open_packet(account, key_index, iv, sealed)`: what members encrypted; None: no key opens it."""
         self._limits = limits or Limits()
+        self._open_packet = open_packet
         self._streams: dict[tuple[str, str], DataStream] = {}
         """By sender and stream id, the oldest first."""
         self._last_sequences: dict[str, int] = {}
@@ -76,12 +79,22 @@ class DataReceiver:
                 self._append(sender, packet.stream_chunk)
             case "stream_trailer":
                 yield from self._close(sender, packet.stream_trailer)
+            case "encrypted_packet" if (plain := self._opened(sender, packet)) is not None:
+                yield from self._accept(plain, reliable)
             case _:
                 data = data_from(packet, reliable=reliable)
                 if data is None:
                     self.ignored_packets += 1
                 else:
                     yield data
+
+    def _opened(self, sender: str, packet: pb.DataPacket) -> pb.DataPacket | None:
+        """None: it stays sealed, and is told as it came."""
+        if self._open_packet is None:
+            return None
+        sealed = packet.encrypted_packet
+        payload = self._open_packet(sender, sealed.key_index, sealed.iv, sealed.encrypted_value)
+        return None if payload is None else opened_packet(packet, payload)
 
     def _open(self, sender: str, header: pb.DataStream.Header) -> Iterator[DataReceived]:
         key = (sender, header.stream_id)

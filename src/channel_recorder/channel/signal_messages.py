@@ -55,6 +55,7 @@ def joined_from(join: pb.JoinResponse) -> Joined:
         participant_sid=join.participant.sid,
         server_version=join.server_info.version or join.server_version,
         server_region=join.server_info.region or join.server_region,
+        server_trailer=join.sif_trailer,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_args
 
 from cyclopts import Group, Parameter
 
+from channel_recorder.cli.connection import ENCRYPTION_KEYS_VARIABLE, SECRET_VARIABLE
 from channel_recorder.cli.help_groups import help_group
 from channel_recorder.config import RecordingConfig
 
@@ -20,9 +21,20 @@ _GROUP_STARTS: dict[str, Group] = {
     "is_audio_only": help_group("What is recorded"),
     "channel_profile": help_group("When"),
     "low_udp_port": help_group("Network"),
+    "decryption_mode": help_group("Encrypted channels"),
     "is_mixing_enabled": help_group("Classic flags"),
 }
-_UNITS = {"sec": "SECONDS", "dir": "FOLDER", "path": "FILE", "port": "PORT", "uids": "UID,UID"}
+SECRET_VARIABLES = {"secret": SECRET_VARIABLE, "encryption_keys": ENCRYPTION_KEYS_VARIABLE}
+"""Fields whose value nobody else should see: better from the environment, or @FILE."""
+_UNITS = {
+    "sec": "SECONDS",
+    "dir": "FOLDER",
+    "path": "FILE",
+    "port": "PORT",
+    "uids": "UID,UID",
+    "secret": "SECRET",
+    "keys": "JSON",
+}
 
 BOOLEAN_FIELDS = frozenset(name for name, field in RecordingConfig.model_fields.items() if field.annotation is bool)
 
@@ -63,9 +75,10 @@ def _flag(name: str, group: Group | None) -> Parameter:
     text = RecordingConfig.model_fields[name].description or ""
     return Parameter(
         name=f"--{name.replace('_', '-')}",
-        help=flag_spelling(text) + _default_of(name, text),
+        help=flag_spelling(text) + _default_of(name, text) + _secrecy_of(name),
         metavar=None if name in BOOLEAN_FIELDS else _placeholder(name),
         group=group,
+        env_var=SECRET_VARIABLES.get(name),
         # Known, so that they are refused by name; shown once they do something.
         show="not yet" not in text,
         show_default=False,
@@ -80,8 +93,14 @@ def _default_of(name: str, text: str) -> str:
     return f" Default: {shown}."
 
 
+def _secrecy_of(name: str) -> str:
+    return " Better @FILE that holds it, or from the environment." if name in SECRET_VARIABLES else ""
+
+
 def _placeholder(name: str) -> str:
-    choices = get_args(RecordingConfig.model_fields[name].annotation)
+    annotation = RecordingConfig.model_fields[name].annotation
+    parts = get_args(annotation)
+    choices = get_args(parts[0]) if len(parts) == 2 and parts[1] is type(None) else parts
     if choices and all(isinstance(choice, str) for choice in choices):
         return "|".join(choices)
     return _UNITS.get(name.rpartition("_")[2], "N")

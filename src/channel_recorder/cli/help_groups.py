@@ -15,6 +15,7 @@ _ORDER = (
     "What is recorded",
     "When",
     "Network",
+    "Encrypted channels",
     "Classic flags",
     "Output",
 )

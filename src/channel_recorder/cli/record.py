@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from channel_recorder import arguments
 from channel_recorder.callbacks import CallbackThread
 from channel_recorder.channel.join_request import server_name
-from channel_recorder.cli.config_flags import config_flags, config_of
+from channel_recorder.cli.config_flags import SECRET_VARIABLES, config_flags, config_of
 from channel_recorder.cli.connection import (
     APP_CERTIFICATE_VARIABLE,
     APP_ID_VARIABLE,
@@ -120,7 +120,11 @@ def record(
 
     The files lie in <folder>/<yyyymmdd>/<channel>_<time>/ and play from their first second on.
     """
-    config = config_of(settings | {"secret": secret_of(settings.get("secret"), "--secret")})
+    secrets = {
+        name: secret_of(settings.get(name), f"--{name.replace('_', '-')}", variable)
+        for name, variable in SECRET_VARIABLES.items()
+    }
+    config = config_of(settings | secrets)
     access = ServerAccess(
         url=required(server_url, "--server-url", SERVER_URL_VARIABLE),
         app_id=required(app_id, "--app-id", APP_ID_VARIABLE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from google.protobuf.message import DecodeError
 from livekit.protocol import models as pb
 
 from channel_recorder.events import DataReceived
@@ -29,6 +30,21 @@ def data_from(packet: pb.DataPacket, *, reliable: bool) -> DataReceived | None:
 def sender_of(packet: pb.DataPacket) -> str:
     """The sender's identity; empty for hidden ones. Servers before 1.5 say it in the user packet only."""
     return packet.participant_identity or packet.user.participant_identity
+
+
+def opened_packet(packet: pb.DataPacket, payload: bytes) -> pb.DataPacket | None:
+    """The packet as it would have come in clear. `payload`: its decrypted content. None: that is nothing known."""
+    content = pb.EncryptedPacketPayload()
+    try:
+        content.ParseFromString(payload)
+    except DecodeError:
+        return None
+    kind = content.WhichOneof("value")
+    if kind is None:
+        return None
+    opened = pb.DataPacket(participant_identity=sender_of(packet))
+    getattr(opened, kind).CopyFrom(getattr(content, kind))
+    return opened
 
 
 _Content = tuple[str, bytes, Mapping[str, str]]

@@ -22,6 +22,8 @@ class RecordedTrack:
     kind: MediaKind
     source: Source
     muted: bool = False
+    sealed: bool = False
+    """Its frames are encrypted ones that no key opened: to be kept as they are."""
 
 
 class TrackSink(Protocol):

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from channel_recorder.config import RecordingConfig
+from channel_recorder.config import SECRET_FIELDS, RecordingConfig
 from channel_recorder.events import (
     ChannelEvent,
     DataReceived,
@@ -49,7 +49,7 @@ TEXT_MAX_CHARACTERS = 4096
 ATTRIBUTES_MAX = 64
 DATA_MAX_BYTES = 64 * 2**10
 """The greatest message livekit-server passes on."""
-_SECRET_SETTINGS = frozenset({"secret", "proxy_server"})
+_SECRET_SETTINGS = SECRET_FIELDS | {"proxy_server"}
 
 
 def channel_fact(event: ChannelEvent, uid_of: UidOf) -> Fact:
@@ -114,8 +114,9 @@ def file_fact(event: FileEvent) -> Fact:
 
 def config_fact(config: RecordingConfig) -> Fact:
     """The settings that differ from their defaults. Of secret ones only that they were given."""
-    fields = config.model_dump(mode="json", exclude_defaults=True)
-    return "config", {name: "(given)" if name in _SECRET_SETTINGS else value for name, value in fields.items()}
+    fields = config.model_dump(mode="json", exclude_defaults=True, exclude=set(_SECRET_SETTINGS))
+    given = {name: "(given)" for name in sorted(_SECRET_SETTINGS) if getattr(config, name)}
+    return "config", fields | given
 
 
 def stream_fields(stream: StreamSummary) -> Fields:

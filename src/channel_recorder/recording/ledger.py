@@ -16,6 +16,7 @@ from channel_recorder.recording.contract import FileClosed, FileEvent
 from channel_recorder.recording.facts import UidOf, channel_fact, file_fact
 from channel_recorder.recording.journal import Journal
 from channel_recorder.recording.manifest import Manifest, ManifestFile, build_manifest
+from channel_recorder.recording.sealed_books import SealedBooks
 from channel_recorder.recording.uid_log import UidLogs, metadata_text
 from channel_recorder.storage.directory import RecordingDirectory, storage_error
 from channel_recorder.storage.finalize import FileHasher, write_atomically, write_done_marker
@@ -47,6 +48,7 @@ class RecordingLedger:
         self._closed: dict[str, FileClosed] = {}
         self._hasher = FileHasher()
         self._uid_logs = UidLogs(self._uid_log_path)
+        self._sealed = SealedBooks()
         self._data_bytes = 0
         self._data_left_out = 0
         self._lines_lost = 0
@@ -70,6 +72,7 @@ class RecordingLedger:
         """Write a fact to the journal. Fields are what JSON knows: text, numbers, lists, mappings."""
         if fact == "data" and self._is_too_much(fields):
             return
+        self._sealed.note(fact, fields)
         try:
             self._journal.write(at_seconds, self._wall_clock(), fact, fields)
         except OSError as error:
@@ -120,6 +123,7 @@ class RecordingLedger:
             duration_seconds=duration_seconds,
             reason=reason,
             files=[self._manifest_file(event) for event in self._closed.values()],
+            sealed_tracks=self._sealed.entries(),
         )
         try:
             self._journal.sync()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -68,6 +68,27 @@ class ManifestFile(_Model):
         )
 
 
+class ManifestSealedTrack(_Model):
+    """An encrypted track of which no key opened everything."""
+
+    uid: int
+    account: str
+    sid: str
+    kind: MediaKind
+    source: Source
+    codec: str
+    frames: int = Field(ge=0)
+    """How many could not be decrypted: no media file holds them."""
+    key_indexes: list[int]
+    """Which keys these frames name."""
+    start: float
+    """The first of them, seconds since the recording's `started_at`."""
+    end: float
+    """The last."""
+    files: list[str]
+    """Where they are kept as they came (keep_ciphertext), in the manifest's own directory."""
+
+
 class Manifest(_Model):
     version: Literal[1] = VERSION
     channel: str
@@ -79,6 +100,8 @@ class Manifest(_Model):
     """Why the recording ended."""
     files: list[ManifestFile]
     """By start."""
+    sealed_tracks: list[ManifestSealedTrack] | None = None
+    """Left out where everything could be decrypted."""
 
     def to_json(self) -> bytes:
         return self.model_dump_json(indent=1, exclude_none=True).encode() + b"\n"
@@ -100,7 +123,13 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def build_manifest(
-    *, channel: str, started_at: datetime, duration_seconds: float, reason: str, files: list[ManifestFile]
+    *,
+    channel: str,
+    started_at: datetime,
+    duration_seconds: float,
+    reason: str,
+    files: list[ManifestFile],
+    sealed_tracks: list[dict[str, Any]] | None = None,
 ) -> Manifest:
     return Manifest(
         channel=channel,
@@ -108,4 +137,5 @@ def build_manifest(
         duration=round(duration_seconds, 6),
         reason=reason,
         files=sorted(files, key=lambda file: (file.start, file.name)),
+        sealed_tracks=[ManifestSealedTrack.model_validate(track) for track in sealed_tracks] if sealed_tracks else None,
     )

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from channel_recorder.clock import utc_now
 from channel_recorder.config import RecordingConfig, StreamType
+from channel_recorder.e2ee.store import GivenKey, KeyStore
 from channel_recorder.errors import ErrorCode, StateError, StatusCode, WarningCode
 from channel_recorder.events import (
     ChannelEvent,
     DataReceived,
+    Joined,
     LeaveReason,
     ParticipantJoined,
     ParticipantLeft,
@@ -29,6 +31,7 @@ from channel_recorder.recording.archive import ArchiveListener, QueuedArchive
 from channel_recorder.recording.contract import FileEvent, RecordedTrack
 from channel_recorder.recording.facts import config_fact
 from channel_recorder.recording.notices import Notices
+from channel_recorder.recording.sealed_tracks import SealedTracks
 from channel_recorder.recording.session import (
     Action,
     EndSpan,
@@ -56,8 +59,9 @@ class Recording:
         notices: Notices,
         joined_seconds: float,
         leave: Callable[[LeavePath], None],
+        keys: KeyStore | None = None,
     ) -> None:
-        """`leave` is called once, when the session decides to go."""
+        """`leave` is called once, when the session decides to go. `keys`: of encrypted channels."""
         self._archive = open_archive(self)
         self._notices = notices
         self._subscription = Subscription.from_config(config)
@@ -78,6 +82,13 @@ class Recording:
             timeline=Timeline(joined_seconds),
             low_layer=config.stream_type is StreamType.LOW,
             on_first_frame=self._on_first_frame,
+        )
+        self._sealed = SealedTracks(
+            keys if keys is not None else KeyStore((), _run_here),
+            keeps=config.keep_ciphertext,
+            recorder=self._archive.recorder,
+            notices=notices,
+            note=self._archive.note,
         )
         self.users = UserDirectory()
         fact, settings = config_fact(config)
@@ -120,14 +131,23 @@ class Recording:
         if video_uids is not None:
             subscription = subscription.with_video_members(video_uids)
         self._subscription = subscription
-        for sid, (user, track) in self._published.items():
-            self._tracks.want(sid, self._is_wanted(user, track), self.recording_seconds(now))
+        for sid in self._published:
+            self._settle(sid, now)
         self._archive.note(
             "subscription_changed",
             self.recording_seconds(now),
             audio=sorted(map(str, subscription.audio_members)),
             video=sorted(map(str, subscription.video_members)),
         )
+
+    def add_key(self, key: GivenKey, now: float) -> None:
+        """For frames from now on; of encrypted tracks that were left out, too."""
+        self._sealed.add_key(key)
+        self._archive.note(
+            "encryption_key_added", self.recording_seconds(now), account=key.account, key_index=key.key_index
+        )
+        for sid in self._published:
+            self._settle(sid, now)
 
     # The connection
 
@@ -141,6 +161,7 @@ class Recording:
         self._published.clear()
         at_seconds = self.recording_seconds(now)
         self._tracks.cut(at_seconds)
+        self._sealed.remove_all(at_seconds)
         self._archive.note("connection_lost", at_seconds, reason=reason.value)
         self._carry_out(self._session.connection_lost(now), now)
 
@@ -156,16 +177,19 @@ class Recording:
 
     def begin_media(self, sid: str, kind: MediaKind, sender: str, now: float) -> TrackPipe:
         """The connection will deliver the media of a track: where to."""
-        return self._tracks.begin_media(sid, kind, sender, self.recording_seconds(now))
+        return self._tracks.begin_media(sid, kind, sender, self.recording_seconds(now), self._sealed.pipe_of(sid))
 
     def end_media(self, sid: str) -> None:
         self._tracks.end_media(sid)
+        self._sealed.media_ended(sid)
 
     # What the channel tells
 
     def on_event(self, event: ChannelEvent, now: float) -> None:
         self._journal(event, now)
         match event:
+            case Joined(server_trailer=trailer):
+                self._sealed.server_trailer = trailer
             case ParticipantJoined(participant=participant):
                 self._carry_out(self._session.participant_joined(participant, now), now)
             case ParticipantUpdated(participant=participant):
@@ -193,9 +217,9 @@ class Recording:
             return
         user = self._user(participant)
         self._published[track.sid] = (user, track)
-        if track.encrypted:
-            self._notices.warn(WarningCode.ENCRYPTED_TRACK, f"{track.source} of user {user.uid} is encrypted: left out")
         recorded = RecordedTrack(sid=track.sid, user=user, kind=track.kind, source=track.source, muted=track.muted)
+        if track.encrypted:
+            self._sealed.add(recorded)
         self._tracks.publish(recorded, self._is_wanted(user, track), self.recording_seconds(now))
         if not track.muted:
             self._notices.stream_state(user, track.kind, running=True)
@@ -205,6 +229,8 @@ class Recording:
             return
         user = self._user(participant)
         self._published[track.sid] = (user, track)
+        if track.encrypted != previous.encrypted:
+            self._settle(track.sid, now)
         if track.muted == previous.muted:
             return
         self._tracks.mute(track.sid, track.muted, self.recording_seconds(now))
@@ -214,6 +240,7 @@ class Recording:
         if self._published.pop(track.sid, None) is None:
             return
         self._tracks.unpublish(track.sid, self.recording_seconds(now))
+        self._sealed.remove(track.sid, self.recording_seconds(now))
         if not track.muted:
             self._notices.stream_state(self._user(participant), track.kind, running=False)
 
@@ -276,6 +303,7 @@ class Recording:
         """After the session decided to leave: ends what is open, closes the books. Raises StorageError."""
         duration_seconds = self.recording_seconds(now)
         self._tracks.cut(duration_seconds)
+        self._sealed.remove_all(duration_seconds)
         self._session.left(now)
         await self._archive.finish(leave_reason(path), duration_seconds)
 
@@ -313,7 +341,14 @@ class Recording:
         self._tracks.begin_span(self._zero_seconds - self._joined_seconds, at_seconds)
 
     def _is_wanted(self, user: User, track: Track) -> bool:
-        return not track.encrypted and self._subscription.wanted(user, track)
+        if track.encrypted and not self._sealed.can_record(track.sid):
+            return False
+        return self._subscription.wanted(user, track)
+
+    def _settle(self, sid: str, now: float) -> None:
+        """Whether the track is recorded may have changed."""
+        user, track = self._published[sid]
+        self._tracks.want(sid, self._is_wanted(user, track), self.recording_seconds(now))
 
     def _user(self, participant: Participant) -> User:
         return self.users.add(participant.identity)
@@ -324,6 +359,10 @@ class Recording:
     def recording_seconds(self, now: float) -> float:
         """0 until the first span begins."""
         return 0.0 if self._zero_seconds is None else now - self._zero_seconds
+
+
+def _run_here(work: Callable[[], None]) -> None:
+    work()
 
 
 def leave_reason(path: LeavePath) -> str:

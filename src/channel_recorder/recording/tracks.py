@@ -15,6 +15,8 @@ from channel_recorder.recording.contract import RecordedTrack, Recorder, TrackSi
 from channel_recorder.recording.track_pipe import TrackPipe
 from channel_recorder.timeline import Timeline
 
+MakePipe = Callable[[MediaKind, Timeline, str], TrackPipe]
+
 
 class Uplink(Protocol):
     """What a recording asks of the connection it has at present."""
@@ -135,9 +137,11 @@ class Tracks:
 
     # Media
 
-    def begin_media(self, sid: str, kind: MediaKind, sender: str, at_seconds: float) -> TrackPipe:
+    def begin_media(
+        self, sid: str, kind: MediaKind, sender: str, at_seconds: float, make_pipe: MakePipe = TrackPipe
+    ) -> TrackPipe:
         """The connection will deliver the track: here is where. `sender`: tracks of one sender are lip-synced."""
-        pipe = self._pipes[sid] = TrackPipe(kind, self._timeline, sender)
+        pipe = self._pipes[sid] = make_pipe(kind, self._timeline, sender)
         self._settle(sid, at_seconds)
         return pipe
 

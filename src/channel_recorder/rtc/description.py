@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from channel_recorder.model import Codec, EncodedFrame, MediaKind
 
@@ -70,4 +70,20 @@ class TrackListener(Protocol):
 
     def on_restart(self) -> None:
         """A new SSRC took over the m-line: time stamps and reports start anew."""
+        ...
+
+
+@runtime_checkable
+class UnsealingListener(TrackListener, Protocol):
+    """A listener whose m-line may carry frames that the sender encrypted for the members of the channel.
+
+    They are opened between the depacketizer and the look at key frames, which need the frame itself.
+    """
+
+    def unseal(self, codec: Codec, unit: bytes) -> bytes:
+        """The plain form of what the sender sealed as one: a frame, or a spatial layer of VP9. Empty: there is none."""
+        ...
+
+    def on_sealed_frame(self, frame: EncodedFrame, units: Sequence[bytes]) -> None:
+        """A complete frame of which a part has no plain form. `frame.data` is empty, `units` is what came."""
         ...

@@ -10,6 +10,7 @@ from channel_recorder.recording.archive import Archive, ArchiveListener, QueuedA
 from channel_recorder.recording.contract import FileEvent, Recorder
 from channel_recorder.recording.individual import IndividualOptions, IndividualRecorder
 from channel_recorder.recording.ledger import RecordingLedger
+from channel_recorder.recording.sealed_recorder import SealedRecorder
 from channel_recorder.recording.writer import WriterThread
 from channel_recorder.shared import Shared
 from channel_recorder.storage.directory import RecordingDirectory
@@ -38,11 +39,16 @@ def open_archive(
     )
 
     def make_recorder(on_event: Callable[[FileEvent], None]) -> Recorder:
-        return IndividualRecorder(
+        individual = IndividualRecorder(
             name_file=ledger.name_file,
             on_event=on_event,
             key_frame_wanted=lambda sid: _on_loop(loop, listener.on_key_frame_wanted, sid),
             options=options,
+        )
+        if not config.keep_ciphertext:
+            return individual
+        return SealedRecorder(
+            individual, channel=directory.channel, name_file=ledger.name_file, on_event=on_event, note=ledger.note
         )
 
     archive = Archive(ledger, make_recorder, lambda event: _on_loop(loop, listener.on_file_event, event))

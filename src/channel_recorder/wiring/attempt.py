@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
+from functools import partial
 
 from channel_recorder import __version__, clock
 from channel_recorder.channel.channel import Channel
@@ -18,6 +19,8 @@ from channel_recorder.channel.signal_events import (
     TokenRefreshed,
 )
 from channel_recorder.channel.signal_messages import VideoLayer
+from channel_recorder.e2ee.packets import open_packet
+from channel_recorder.e2ee.store import KeyStore
 from channel_recorder.errors import ProtocolError, StateError
 from channel_recorder.events import Disconnected, LeaveReason
 from channel_recorder.model import Codec, IceServer
@@ -40,7 +43,7 @@ class Attempt:
     is made only after the join succeeded.
     """
 
-    def __init__(self, request: JoinRequest, token: str) -> None:
+    def __init__(self, request: JoinRequest, token: str, keys: KeyStore | None = None) -> None:
         self._ended: asyncio.Future[Disconnected] = asyncio.get_running_loop().create_future()
         self.refreshed_token: str | None = None
         self._config = request.config
@@ -51,6 +54,7 @@ class Attempt:
             listener=self,
             version=__version__,
             query=request.query(token),
+            open_packet=None if keys is None else partial(open_packet, keys),
         )
         self._recording: Recording | None = None
         self._early: list[SignalEvent] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from channel_recorder import clock
+from channel_recorder.config import EncryptionKey
 from channel_recorder.errors import ErrorCode, JoinError, StatusCode, StorageError, TokenError
 from channel_recorder.events import Disconnected, LeaveReason
 from channel_recorder.garbage import collect_less_often
@@ -22,6 +23,7 @@ from channel_recorder.storage.directory import RecordingDirectory
 from channel_recorder.wiring.archive import open_archive, shared_writer
 from channel_recorder.wiring.attempt import Attempt
 from channel_recorder.wiring.join import JoinRequest, check_join
+from channel_recorder.wiring.keys import ChannelKeys
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +41,19 @@ class LiveRecording:
     """From the join to the last file. Made by `open`."""
 
     def __init__(
-        self, request: JoinRequest, attempt: Attempt, directory: RecordingDirectory, notices: Notices, started: float
+        self,
+        request: JoinRequest,
+        attempt: Attempt,
+        directory: RecordingDirectory,
+        notices: Notices,
+        keys: ChannelKeys,
+        started: float,
     ) -> None:
         collect_less_often()
         self.storage_dir: Path = directory.path
         self._request = request
         self._attempt = attempt
+        self._keys = keys
         self._notices = notices
         self._outage = Outage(started, OutageLimits())
         """The last one; the join counts as the end of one."""
@@ -61,6 +70,7 @@ class LiveRecording:
                 notices=notices,
                 joined_seconds=started,
                 leave=self._on_leave_decided,
+                keys=keys.store,
             )
         except BaseException:
             shared_writer.release()
@@ -77,13 +87,15 @@ class LiveRecording:
         """Joins. Raises ConfigError, JoinError and its kinds, StorageError; nothing is on disk then."""
         root = await check_join(request)
         started = clock.monotonic_seconds()
-        attempt = Attempt(request, request.make_token())
+        keys = ChannelKeys(request.config)
+        attempt = Attempt(request, request.make_token(), keys.store)
         try:
             await attempt.connect()
             directory = await asyncio.to_thread(root.create, request.channel_id, clock.utc_now())
             notices = Notices(handler, call, directory.path)
-            live = cls(request, attempt, directory, notices, started)
+            live = cls(request, attempt, directory, notices, keys, started)
         except BaseException:
+            keys.close()
             await attempt.close()
             raise
         notices.connection_state(ConnectionState.CONNECTED, ConnectionChangedReason.JOIN_SUCCESS)
@@ -110,6 +122,9 @@ class LiveRecording:
     ) -> None:
         """Raises StateError."""
         self._recording.subscribe_to(clock.monotonic_seconds(), audio_uids=audio_uids, video_uids=video_uids)
+
+    def add_encryption_key(self, key: EncryptionKey) -> None:
+        self._recording.add_key(self._keys.given(key), clock.monotonic_seconds())
 
     def find_user(self, *, uid: int | None = None, account: str | None = None) -> User | None:
         users = self._recording.users
@@ -184,7 +199,7 @@ class LiveRecording:
     async def _try_again(self) -> Attempt | None:
         attempt: Attempt | None = None
         try:
-            attempt = Attempt(self._request, self._next_token())
+            attempt = Attempt(self._request, self._next_token(), self._keys.store)
             await attempt.connect()
         except TokenError as error:
             # Trying again would end the same way.
@@ -236,6 +251,7 @@ class LiveRecording:
             await asyncio.wait({closing, self._ticking})
             if (fault := closing.exception()) is not None:
                 logger.error("closing the connection failed", exc_info=fault)
+            self._keys.close()
             await asyncio.to_thread(shared_writer.release)
             self._notices.connection_state(ConnectionState.DISCONNECTED, ConnectionChangedReason.LEAVE_CHANNEL)
             self._notices.left(path)

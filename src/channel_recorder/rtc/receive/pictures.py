@@ -14,6 +14,7 @@ from channel_recorder.codecs.registry import INSPECTORS, frame_completer
 from channel_recorder.errors import MalformedError
 from channel_recorder.model import Codec, EncodedFrame
 from channel_recorder.rtc.description import TrackListener
+from channel_recorder.rtc.receive.depacketize import PayloadFormat
 from channel_recorder.rtc.receive.depacketize.formats import FORMATS
 from channel_recorder.rtc.receive.key_frames import KeyFrameRequests
 from channel_recorder.rtc.receive.statistics import Counters, Drop
@@ -133,6 +134,9 @@ class PictureFrames:
             self._drop(arrival_seconds)
             return
         payloads.clear()
+        if not data:
+            self._stays_sealed(arrival_seconds)
+            return
         info = self._inspect(data)
         if info[0] or self._needs_key_frame:
             self._finish_special(data, info, arrival_seconds)
@@ -229,9 +233,16 @@ class PictureFrames:
             return
         self._codec = codec
         self._payloads.clear()
-        self._starts_frame = FORMATS[codec].starts_frame
-        self._assemble = FORMATS[codec].assemble
+        self._use_format(codec, FORMATS[codec])
         self._inspect = INSPECTORS[codec]
         completer = frame_completer(codec)
         self._complete = completer.complete if completer else None
         self._needs_key_frame = True
+
+    def _use_format(self, codec: Codec, payload_format: PayloadFormat) -> None:
+        del codec
+        self._starts_frame = payload_format.starts_frame
+        self._assemble = payload_format.assemble
+
+    def _stays_sealed(self, arrival_seconds: float) -> None:
+        """Nothing was assembled, which happens to encrypted frames only: see `sealed`."""

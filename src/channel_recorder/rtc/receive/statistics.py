@@ -31,6 +31,7 @@ class Counters:
     late_packets: int = 0
     dropped_frames: int = 0
     blank_frames: int = 0
+    sealed_frames: int = 0
     key_frame_requests: int = 0
     nacked_packets: int = 0
 
@@ -57,6 +58,8 @@ class ReceiveStatistics:
     """Pictures left out: incomplete, or what they depend on is missing."""
     blank_frames: int
     """Pictures the server made up for a muted track, left out."""
+    sealed_frames: int
+    """Encrypted for the members of the channel, and not opened."""
     key_frame_requests: int
     nacked_packets: int
     """Requests for packets, every retry counted."""

@@ -9,10 +9,11 @@ from typing import Protocol
 
 from channel_recorder.errors import MalformedError
 from channel_recorder.model import Codec, MediaKind
-from channel_recorder.rtc.description import MediaDescription, TrackListener
+from channel_recorder.rtc.description import MediaDescription, TrackListener, UnsealingListener
 from channel_recorder.rtc.receive.key_frames import KeyFrameRequests
 from channel_recorder.rtc.receive.nack import MissingPackets, RoundTrip
 from channel_recorder.rtc.receive.pictures import PictureFrames
+from channel_recorder.rtc.receive.sealed import SealedPictureFrames, SealedSoundFrames
 from channel_recorder.rtc.receive.sound import SoundFrames
 from channel_recorder.rtc.receive.source import Source
 from channel_recorder.rtc.receive.statistics import Counters, Drop, ReceiveStatistics
@@ -210,18 +211,17 @@ class MediaStream:
         return source
 
     def _make_frames(self, first_timestamp: int) -> SoundFrames | PictureFrames:
-        count_drop = self._transport.count_drop
-        if self.media.kind is MediaKind.AUDIO:
-            return SoundFrames(self._codecs, self.listener, self._counters, first_timestamp, count_drop)
-        return PictureFrames(
-            self._codecs,
-            self.listener,
-            self._counters,
-            first_timestamp,
-            count_drop,
-            self._key_frames,
-            self.request_key_frame,
-        )
+        counted = self._counters, first_timestamp, self._transport.count_drop
+        asking = self._key_frames, self.request_key_frame
+        listener = self.listener
+        is_sound = self.media.kind is MediaKind.AUDIO
+        if isinstance(listener, UnsealingListener):
+            if is_sound:
+                return SealedSoundFrames(self._codecs, listener, *counted)
+            return SealedPictureFrames(self._codecs, listener, *counted, *asking)
+        if is_sound:
+            return SoundFrames(self._codecs, listener, *counted)
+        return PictureFrames(self._codecs, listener, *counted, *asking)
 
     # Called by the source
 

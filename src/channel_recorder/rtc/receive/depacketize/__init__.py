@@ -23,3 +23,6 @@ class PayloadFormat:
     starts_frame: Callable[[bytes], bool]
     assemble: Callable[[Sequence[bytes]], bytes]
     starts_key_frame: Callable[[bytes], bool]
+    split: Callable[[Sequence[bytes]], list[bytes]] | None = None
+    """The parts of a frame that its sender made apart, where there may be several."""
+    join: Callable[[Sequence[bytes]], bytes] = b"".join

@@ -52,18 +52,23 @@ def starts_key_frame(payload: bytes) -> bool:
 
 def assemble(payloads: Sequence[bytes]) -> bytes:
     """The frame, or the layers of the picture as one superframe. Raises `MalformedError`."""
+    return join_superframe(split(payloads))
+
+
+def split(payloads: Sequence[bytes]) -> list[bytes]:
+    """The layers of the picture. Raises `MalformedError`."""
     first = payloads[0] if payloads else b""
     if not starts_frame(first):
         raise MalformedError("VP9 picture without its beginning")
     if len(payloads) == 1:
-        return _not_empty(first[_descriptor_bytes(first) :])
+        return [_not_empty(first[_descriptor_bytes(first) :])]
     layers: list[list[bytes]] = []
     for payload in payloads:
         start = _descriptor_bytes(payload)
         if payload[0] & _FRAME_START:
             layers.append([])
         layers[-1].append(payload[start:])
-    return join_superframe([_not_empty(b"".join(layer)) for layer in layers])
+    return [_not_empty(b"".join(layer)) for layer in layers]
 
 
 def _not_empty(frame: bytes) -> bytes:
