@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .NOTPARALLEL:
 
-.PHONY: help demo test check unit interop bench clean
+.PHONY: help demo test check unit interop bench fuzz clean
 
 help:
 	@echo "make demo     record a call of two synthetic participants, and show what came of it"
@@ -12,6 +12,7 @@ help:
 	@echo "make unit     tests without servers, browsers and waiting"
 	@echo "make interop  tests against livekit-server, official clients and players"
 	@echo "make bench    the figures of the README, measured here"
+	@echo "make fuzz     wild bytes for everything that reads foreign bytes, SECONDS=600 of them"
 	@echo "make clean    forget .venv and caches of this folder"
 
 .setup-demo:
@@ -38,6 +39,12 @@ interop: .setup-test
 
 bench: .setup-test
 	@$(BIN)/python -m bench
+
+# `make fuzz SECONDS=60 SEED=1` tries the same each time.
+SECONDS ?= 600
+SEED ?= 0
+fuzz: .setup-test
+	@$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED)
 
 clean:
 	rm -rf .venv .venv.lock .pytest_cache .ruff_cache .hypothesis demo-output

@@ -32,3 +32,11 @@ def test_moof_without_its_data_goes_with_it(tmp_path: Path) -> None:
     path.write_bytes(whole + fragment + fragment[:-1])
     trim_incomplete_fragment(path)
     assert path.read_bytes() == whole + fragment
+
+
+def test_box_shorter_than_its_own_header_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    whole = bytes((0, 0, 0, 8)) + b"free"
+    path.write_bytes(whole + (1).to_bytes(4, "big") + b"mdat" + (15).to_bytes(8, "big"))
+    trim_incomplete_fragment(path)
+    assert path.read_bytes() == whole

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 _HEADER = struct.Struct(">I4s")
+_LARGE_HEADER_BYTES = 16
+"""With a length of 64 bits behind it."""
 
 
 def trim_incomplete_fragment(path: Path) -> None:
@@ -26,9 +28,10 @@ def _last_whole_fragment(file: BinaryIO, size: int) -> int:
     while position + _HEADER.size <= size:
         file.seek(position)
         length, kind = _HEADER.unpack(file.read(_HEADER.size))
+        header_bytes = _HEADER.size
         if length == 1:
-            length = int.from_bytes(file.read(8), "big")
-        if length < _HEADER.size or position + length > size:
+            length, header_bytes = int.from_bytes(file.read(8), "big"), _LARGE_HEADER_BYTES
+        if length < header_bytes or position + length > size:
             break
         position += length
         if kind != b"moof":

@@ -15,6 +15,8 @@ _LONG = struct.Struct(">Q")
 _NOT_SYNC = 0x00010000
 _SAMPLES_MAX = 1 << 20
 """In one run."""
+_TIME_MAX = 2**63
+"""Far beyond any call."""
 _BASE_OFFSET, _DESCRIPTION, _DURATION, _SIZE, _FLAGS = 0x1, 0x2, 0x8, 0x10, 0x20
 _DATA_OFFSET, _FIRST_FLAGS = 0x1, 0x4
 _EACH_DURATION, _EACH_SIZE, _EACH_FLAGS, _EACH_COMPOSITION = 0x100, 0x200, 0x400, 0x800
@@ -79,6 +81,13 @@ def whole(data: bytes) -> Box:
     return Box(data[4:8], _HEADER.size, len(data))
 
 
+def version(data: bytes, box: Box) -> int:
+    """Of a box that has one. Raises `MalformedError`."""
+    if box.content >= box.end:
+        raise MalformedError("MP4 box without content")
+    return data[box.content]
+
+
 def read_tracks(moov: bytes) -> list[Track]:
     """Raises `MalformedError`."""
     tracks: list[Track] = []
@@ -88,7 +97,7 @@ def read_tracks(moov: bytes) -> list[Track]:
             tkhd, stsz = find(moov, trak, b"tkhd"), find(moov, trak, b"mdia", b"minf", b"stbl", b"stsz")
             if tkhd is None or stsz is None:
                 raise MalformedError("MP4 track without head or sizes")
-            number = _word(moov, tkhd.content + (20 if moov[tkhd.content] else 12))
+            number = _word(moov, tkhd.content + (20 if version(moov, tkhd) else 12))
             tracks.append(Track(number, _word(moov, stsz.content + 8) > 0))
     return tracks
 
@@ -110,7 +119,7 @@ def _read_track_fragment(moof: bytes, traf: Box, position: int, data_end: int, t
     if track is None:
         raise MalformedError(f"MP4 fragment of an unknown track {number}")
     run = _run_defaults(moof, tfhd, position)
-    track.end_time = _long(moof, tfdt.content + 4) if moof[tfdt.content] else _word(moof, tfdt.content + 4)
+    track.end_time = _long(moof, tfdt.content + 4) if version(moof, tfdt) else _word(moof, tfdt.content + 4)
     for trun in boxes(moof, traf.content, traf.end):
         if trun.kind == b"trun":
             _read_run(moof, trun, run, track, data_end)
@@ -162,7 +171,7 @@ def _read_run(moof: bytes, trun: Box, run: _Run, track: Track, data_end: int) ->
             track.syncs.append(len(track.sizes))
         track.end_time += said.get(_EACH_DURATION, run.duration)
         position += size
-    if not 0 <= start <= position <= data_end:
+    if not 0 <= start <= position <= data_end or track.end_time > _TIME_MAX:
         raise MalformedError("MP4 run outside of its fragment")
     if count:
         track.chunk_positions.append(start)

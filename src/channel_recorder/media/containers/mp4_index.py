@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import groupby, pairwise
 
 from channel_recorder.errors import MalformedError
-from channel_recorder.media.containers.mp4_fragments import Box, Track, boxes, find, whole
+from channel_recorder.media.containers.mp4_fragments import Box, Track, boxes, find, version, whole
 
 _HEADER = struct.Struct(">I4s")
 _WORD_MAX = 2**32 - 1
@@ -112,7 +112,10 @@ class _TrackIndex:
 
 def _durations(track: Track) -> list[int]:
     times = [*track.times, track.end_time]
-    return [max(0, later - earlier) for earlier, later in pairwise(times)]
+    durations = [max(0, later - earlier) for earlier, later in pairwise(times)]
+    if max(durations, default=0) > _WORD_MAX:
+        raise MalformedError("MP4 fragments half a day apart")
+    return durations
 
 
 def _runs(values: list[int]) -> list[tuple[int, ...]]:
@@ -155,7 +158,7 @@ def _with_word(data: bytes, at: int, value: int) -> bytes:
 
 def _time_scale(moov: bytes, box: Box | None) -> int:
     scale = 0
-    if box is not None and moov[box.content] == 0 and box.end - box.content >= _DURATION_AT + 4:
+    if box is not None and version(moov, box) == 0 and box.end - box.content >= _DURATION_AT + 4:
         scale = int.from_bytes(moov[box.content + _MOVIE_HZ_AT : box.content + _MOVIE_HZ_AT + 4], "big")
     if not scale:
         raise MalformedError("MP4 head without a time scale")
@@ -164,7 +167,7 @@ def _time_scale(moov: bytes, box: Box | None) -> int:
 
 def _track_id(moov: bytes, trak: Box) -> int:
     tkhd = find(moov, trak, b"tkhd")
-    if tkhd is None or moov[tkhd.content] or tkhd.end - tkhd.content < _TRACK_DURATION_AT + 4:
+    if tkhd is None or version(moov, tkhd) or tkhd.end - tkhd.content < _TRACK_DURATION_AT + 4:
         raise MalformedError("MP4 track without head")
     return int.from_bytes(moov[tkhd.content + 12 : tkhd.content + 16], "big")
 

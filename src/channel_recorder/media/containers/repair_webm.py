@@ -22,6 +22,7 @@ _PICTURE_SECONDS_MAX = 1000
 _VIDEO_NUMBER = 0x81
 _KEY_FLAG = 0x80
 _SOUND_TICKS = 20
+_NUMBER_MAX_BYTES = 8
 
 
 @dataclass(slots=True)
@@ -148,13 +149,17 @@ def _read_cluster(data: bytes, found: _Found) -> int:
     start = _element_at(data, 0)
     if start is None or start.identifier != _TIMESTAMP_ID or start.end > len(data):
         return 0
-    start_ticks = int.from_bytes(data[start.content : start.end], "big")
+    start_ticks = _number(data, start)
+    if start_ticks is None:
+        return 0
     end = 0
     for element in _elements(data, start.end):
         block = _block(data, element)
         if block is None:
             break
         track, at, flags, duration = block
+        if start_ticks + at < 0:
+            break
         is_picture = track == _VIDEO_NUMBER
         found.add(start_ticks + at, is_picture, duration)
         if is_picture and flags & _KEY_FLAG:
@@ -172,8 +177,7 @@ def _block(data: bytes, element: _Element) -> tuple[int, int, int, int] | None:
             return None
         at = children[_BLOCK_ID].content
         if _DURATION_ID in children:
-            said = children[_DURATION_ID]
-            duration = int.from_bytes(data[said.content : said.end], "big")
+            duration = _number(data, children[_DURATION_ID]) or 0
         flags = 0 if 0xFB in children else _KEY_FLAG
     elif element.identifier != _SIMPLE_BLOCK_ID:
         return None
@@ -181,6 +185,12 @@ def _block(data: bytes, element: _Element) -> tuple[int, int, int, int] | None:
         return None
     track, ticks, own_flags = _BLOCK_HEAD.unpack_from(data, at)
     return (track, ticks, flags or own_flags, duration) if track in (_VIDEO_NUMBER, 0x82) else None
+
+
+def _number(data: bytes, element: _Element) -> int | None:
+    """None: longer than any number (RFC 8794 section 7.2)."""
+    content = data[element.content : element.end]
+    return int.from_bytes(content, "big") if len(content) <= _NUMBER_MAX_BYTES else None
 
 
 def _elements(data: bytes, position: int) -> Iterator[_Element]:
