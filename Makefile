@@ -13,6 +13,7 @@ help:
 	@echo "make interop  tests against livekit-server, official clients and players"
 	@echo "make bench    the figures of the README, measured here"
 	@echo "make fuzz     wild bytes for everything that reads foreign bytes, SECONDS=600 of them"
+	@echo "make wheel    the package with the page in it, in dist/"
 	@echo "make clean    forget .venv and caches of this folder"
 
 .setup-demo:
@@ -45,6 +46,9 @@ SECONDS ?= 600
 SEED ?= 0
 fuzz: .setup-test
 	@$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED)
+
+wheel: .setup-test
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
 	rm -rf .venv .venv.lock .pytest_cache .ruff_cache .hypothesis demo-output
