@@ -25,6 +25,8 @@ from channel_recorder.recording.sound import SAMPLE_RATE_HZ, SoundTimeline
 REPORTED_SOUND_GAP_SAMPLES = SAMPLE_RATE_HZ // 10
 """Shorter holes are concealed and counted, not reported one by one."""
 REPORTED_PICTURE_GAP_SECONDS = 2.0
+FOLLOWING_SHARE = 0.05
+"""Of the time that passes: so fast pictures go after sound that lies a little beside its place. Nobody sees it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,9 @@ class PictureLane:
         codec: Codec,
         rotation: int,
         emit: Callable[[FileEvent], None],
+        sound: SoundLane | None = None,
     ) -> None:
+        """`sound`: of the same file. It lies in whole packets, so pictures go where it lies."""
         self.codec = codec
         self._info = info
         self._output = output
@@ -56,6 +60,8 @@ class PictureLane:
         self._timeline = PictureTimeline(info.zero_seconds, output.video_clock_hz)
         self._frames = self._key_frames = self._lost_frames = 0
         self._start_seconds = self._last_until_seconds = 0.0
+        self._sound = sound
+        self._shift_seconds = 0.0
         self._width = self._height = 0
         self._rotation = self._first_rotation = rotation
 
@@ -70,7 +76,9 @@ class PictureLane:
         if frame.rotation != self._rotation:
             self._rotated(frame)
         timeline = self._timeline
-        ticks = timeline.place(frame)
+        if self._sound is not None:
+            self._follow(self._sound.late_seconds, frame.time_seconds - timeline.end_seconds)
+        ticks = timeline.place(frame.time_seconds + self._shift_seconds)
         try:
             self._output.write_video(frame.data, ticks, timeline.cadence_ticks, frame.key_frame)
         except MalformedError:
@@ -105,6 +113,10 @@ class PictureLane:
             height=self._height,
             rotation=self._first_rotation,
         )
+
+    def _follow(self, late_seconds: float, passed_seconds: float) -> None:
+        reach = max(FOLLOWING_SHARE * passed_seconds, 0.0)
+        self._shift_seconds += min(max(late_seconds - self._shift_seconds, -reach), reach)
 
     def _look_at_gap(self, frame: EncodedFrame) -> None:
         if not self._frames:
@@ -193,6 +205,11 @@ class SoundLane:
     @property
     def end_seconds(self) -> float:
         return self._info.zero_seconds + self._timeline.end_samples / SAMPLE_RATE_HZ
+
+    @property
+    def late_seconds(self) -> float:
+        """How much later than where it belongs the last real packet lies."""
+        return self._timeline.late_samples / SAMPLE_RATE_HZ
 
     @property
     def ends_with_sound(self) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from channel_recorder.model import EncodedFrame
-
 _FIRST_CADENCE_SECONDS = 1 / 30
 _PAUSE_SECONDS = 1.0
 """A longer distance between pictures says nothing about their cadence."""
@@ -24,9 +22,8 @@ class PictureTimeline:
         self.end_seconds = 0.0
         """Recording time of the last picture."""
 
-    def place(self, frame: EncodedFrame) -> int:
+    def place(self, at_seconds: float) -> int:
         """The time stamp of the next picture, at least 1 ms after the one before. Hot path."""
-        at_seconds = frame.time_seconds
         if self.last_ticks >= 0:
             distance = at_seconds - self.end_seconds
             if 0.0 < distance < _PAUSE_SECONDS:

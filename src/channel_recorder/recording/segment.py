@@ -30,8 +30,8 @@ class Segment:
         self.info = info
         self._output = output
         self._emit = emit
-        self.pictures = PictureLane(info, output, video, rotation, emit) if video is not None else None
         self.sound = SoundLane(info, output, emit) if has_sound else None
+        self.pictures = None if video is None else PictureLane(info, output, video, rotation, emit, self.sound)
         self._progress_due = info.zero_seconds + PROGRESS_SECONDS
 
     @property

@@ -41,6 +41,7 @@ class SoundTimeline:
         "dropped_packets",
         "end_samples",
         "filled_packets",
+        "late_samples",
         "packets",
     )
 
@@ -53,6 +54,8 @@ class SoundTimeline:
         self.filled_packets = 0
         self.dropped_packets = 0
         """Came when their place was filled; doubled ones not counted."""
+        self.late_samples = 0
+        """How much later than where it belongs the last real packet lies: less than 20 ms, either way."""
         self._heard_end = 0
         self._previous = b""
         self._previous_timestamp: int | None = None
@@ -81,6 +84,7 @@ class SoundTimeline:
         start = self.end_samples
         self._put(data, start, samples)
         self.end_samples = start + samples
+        self.late_samples = start - position_samples
         hole = start - self._heard_end
         self._heard_end = self.end_samples
         self._previous = data

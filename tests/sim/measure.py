@@ -1,0 +1,156 @@
+"""What must hold for every recording, and how good it is: the files against what was sent."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from tests.sim.bench import Person
+from tests.sim.live import LiveStream
+from tests.sim.recorded import Played, Recorded, RecordedFile
+
+PACKET_SECONDS = 0.02
+ROUNDING_SECONDS = 0.0015
+"""WebM counts milliseconds."""
+
+
+@dataclass(frozen=True)
+class Sync:
+    """Sound against pictures, in seconds; positive: sound is late."""
+
+    errors: list[float]
+
+    @property
+    def p50(self) -> float:
+        return self._share(0.5)
+
+    @property
+    def p95(self) -> float:
+        return self._share(0.95)
+
+    @property
+    def worst(self) -> float:
+        return self._share(1.0)
+
+    def _share(self, share: float) -> float:
+        ordered = sorted(abs(error) for error in self.errors)
+        return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50 * 1000:.1f}, p95 {self.p95 * 1000:.1f}, worst {self.worst * 1000:.1f} ms"
+
+
+def sync(files: Iterable[RecordedFile], person: Person, since_seconds: float) -> Sync:
+    """Over all pictures from the true instant on."""
+    errors: list[float] = []
+    sound_true, picture_true = _true_times(person.microphone), _true_times(person.camera)
+    for file in files:
+        sounds = [(sound_true[each.number], each.at_seconds) for each in file.sound]
+        times = [true for true, _ in sounds]
+        for picture in file.pictures:
+            true = picture_true[picture.number]
+            index = bisect_left(times, true)
+            nearest = min(sounds[max(index - 1, 0) : index + 1], key=lambda each: abs(each[0] - true), default=None)
+            if true >= since_seconds and nearest is not None and abs(nearest[0] - true) <= PACKET_SECONDS:
+                errors.append((nearest[1] - nearest[0]) - (picture.at_seconds - true))
+    return Sync(errors)
+
+
+def offsets(played: Sequence[Played], stream: LiveStream) -> list[float]:
+    """How much later than true each frame lies."""
+    true = _true_times(stream)
+    return [each.at_seconds - true[each.number] for each in played]
+
+
+def missing(played: Sequence[Played], stream: LiveStream) -> list[int]:
+    """Sent between the first and the last frame recorded, and not there."""
+    recorded = {each.number for each in played}
+    first, last = min(recorded), max(recorded)
+    return [sent.number for sent in stream.sent if first <= sent.number <= last and sent.number not in recorded]
+
+
+def check_files(recorded: Recorded, people: Iterable[Person], *, steps: bool = True) -> None:
+    """The invariants. Without `steps` places may jump.
+
+    `read_recording` decoded every picture: none is smeared, or it had raised.
+    """
+    for person in people:
+        files = recorded.of(person.uid, screen=person.screen)
+        for file in files:
+            _check_order(file)
+            _check_references(file, person)
+            if steps:
+                _check_steps(file, person)
+            assert file.holes == [], "sound has no holes"
+            _check_losses(recorded, file, person)
+        for lane in ("pictures", "sound"):
+            numbers = [each.number for file in files for each in getattr(file, lane)]
+            assert numbers == sorted(set(numbers)), f"{lane} out of order or twice"
+
+
+def _check_order(file: RecordedFile) -> None:
+    for lane in (file.pictures, file.sound):
+        assert all(before.at_seconds < after.at_seconds for before, after in pairwise(lane))
+        assert not lane or lane[0].at_seconds >= file.entry.start - ROUNDING_SECONDS
+        assert not lane or lane[-1].at_seconds <= file.entry.start + file.entry.duration + ROUNDING_SECONDS
+
+
+def _check_references(file: RecordedFile, person: Person) -> None:
+    if not file.pictures:
+        return
+    assert file.pictures[0].key_frame
+    made_from = {after.number: before.number for before, after in pairwise(person.camera.sent)}
+    for before, after in pairwise(file.pictures):
+        assert after.key_frame or before.number == made_from[after.number], "a picture without the one it is made from"
+
+
+def _check_steps(file: RecordedFile, person: Person) -> None:
+    """What is placed anew moves by no more than a frame from one frame to the next."""
+    streams = {stream.settings.is_sound: stream for stream in person.streams}
+    for lane, is_sound in ((file.pictures, False), (file.sound, True)):
+        if not lane:
+            continue
+        stream = streams[is_sound]
+        most = max(stream.settings.interval_seconds, PACKET_SECONDS) + ROUNDING_SECONDS
+        moves = offsets(lane, stream)
+        for (before, after), (one, other) in zip(pairwise(moves), pairwise(lane), strict=True):
+            if other.number == one.number + 1:
+                assert abs(after - before) <= most, f"a step of {after - before:.3f} s at {other.at_seconds:.3f}"
+
+
+def _check_losses(recorded: Recorded, file: RecordedFile, person: Person) -> None:
+    """Whatever is missing is counted in the manifest and journalled, or lies in a journalled gap without packets."""
+    for stream in person.streams:
+        kind = stream.settings.codec.kind
+        lane = file.sound if stream.settings.is_sound else file.pictures
+        if not lane:
+            continue
+        gaps = [line for line in recorded.facts("gap") if line["name"] == file.entry.name and line["kind"] == kind]
+        gone = _missing_outside(gaps, lane, stream)
+        entry = file.stream(kind)
+        assert entry.frames == len(lane)
+        if stream.settings.is_sound:
+            all_gone = len(missing(lane, stream))
+            assert len(gone) <= entry.lost_frames <= all_gone, f"{len(gone)} to {all_gone} packets are missing"
+            continue
+        assert bool(entry.lost_frames) == bool(gone)
+        assert any(line["lost_packets"] for line in gaps) == bool(gone), "lost pictures are journalled"
+        assert abs(entry.lost_frames - len(gone)) <= 1 + len(gone) // 4, "counted as they were lost"
+
+
+def _missing_outside(gaps: list[dict[str, Any]], lane: list[Played], stream: LiveStream) -> list[int]:
+    """What is missing beside the gaps for which nobody was to send: the connection was another one then."""
+    gone = missing(lane, stream)
+    for gap in gaps:
+        if not gap["lost_packets"]:
+            before = max((each.number for each in lane if each.at_seconds < gap["at"] + ROUNDING_SECONDS), default=-1)
+            after = min(each.number for each in lane if each.at_seconds > gap["at"] + ROUNDING_SECONDS)
+            gone = [number for number in gone if not before < number < after]
+    return gone
+
+
+def _true_times(stream: LiveStream) -> dict[int, float]:
+    return {sent.number: sent.sent_seconds for sent in stream.sent}
