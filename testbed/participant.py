@@ -119,6 +119,24 @@ class Participant:
         self._published[source] = Published(microphone, track)
         return publication.sid
 
+    async def use_key(self, key: str, key_index: int) -> None:
+        """Encrypts what is published with another key from now on."""
+        manager = self._room.e2ee_manager
+        provider = manager.key_provider
+        if provider is None:
+            raise ValueError("joined without a key")
+        provider.set_shared_key(key.encode(), key_index)
+        for cryptor in manager.frame_cryptors():
+            if cryptor.participant_identity == self._room.local_participant.identity:
+                cryptor.set_key_index(key_index)
+
+    async def ratchet_key(self) -> None:
+        """Encrypts with the key derived from the one in use."""
+        provider = self._room.e2ee_manager.key_provider
+        if provider is None:
+            raise ValueError("joined without a key")
+        provider.ratchet_shared_key(0)
+
     async def mute(self, source: str) -> None:
         self._published[source].track.mute()
 
@@ -169,7 +187,7 @@ class Participant:
     async def flood_data(self, count: int, size: int) -> None:
         """As fast as the SDK takes it."""
         for number in range(count):
-            await self._room.local_participant.publish_data(b"\0" * size, topic="flood", reliable=number % 2 == 0)
+            await self._room.local_participant.publish_data(b"x" * size, topic="flood", reliable=number % 2 == 0)
 
     async def send_text(self, text: str, topic: str) -> None:
         await self._room.local_participant.send_text(text, topic=topic)

@@ -13,7 +13,7 @@ from testbed.person import Captured, Person, PersonError
 __all__ = ["Captured", "Publisher"]
 
 ANSWER_LIMIT_SECONDS = 30
-MAX_LINE_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 24
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -52,6 +52,14 @@ class Publisher(Person):
 
     async def rotate(self, degrees: int, source: str = "camera") -> None:
         await self._do("rotate", source=source, degrees=degrees)
+
+    async def use_key(self, key: str, key_index: int) -> None:
+        """Encrypts with another passphrase from now on, under this index."""
+        await self._do("use_key", key=key, key_index=key_index)
+
+    async def ratchet_key(self) -> None:
+        """Encrypts with the key that follows from the one in use."""
+        await self._do("ratchet_key")
 
     async def flood_data(self, count: int, size: int) -> None:
         await self._do("flood_data", count=count, size=size)

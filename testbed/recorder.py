@@ -9,13 +9,20 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from testbed.server_process import API_KEY, API_SECRET, ServerProcess
+from testbed.server_process import API_KEY, API_SECRET
 
 JOIN_LIMIT_SECONDS = 20
 EXIT_LIMIT_SECONDS = 20
 MAX_LINE_BYTES = 1 << 20
+
+
+class Reachable(Protocol):
+    """A server, or a way to it."""
+
+    @property
+    def url(self) -> str: ...
 
 
 class RecorderFailedError(Exception):
@@ -71,7 +78,7 @@ class Recorder:
 
     @classmethod
     async def start(
-        cls, server: ServerProcess, channel: str, root: Path, *flags: str, uid: int = 900, idle_limit_sec: int = 60
+        cls, server: Reachable, channel: str, root: Path, *flags: str, uid: int = 900, idle_limit_sec: int = 60
     ) -> Self:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "channel_recorder.cli", "record", channel, "--json"),
@@ -131,7 +138,7 @@ class Recorder:
         return Recording(self.storage_dir, exit_code, tuple(self.events), await self._log)
 
 
-def environment(server: ServerProcess) -> dict[str, str]:
+def environment(server: Reachable) -> dict[str, str]:
     """Server and secret for the command line, out of sight of process lists."""
     return {
         "CHANNEL_RECORDER_SERVER_URL": server.url,
