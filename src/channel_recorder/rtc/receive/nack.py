@@ -51,9 +51,10 @@ class RoundTrip:
             seconds = self._least_seconds
         self._ambiguous = 0
         self._least_seconds = inf
-        self._sample(seconds)
+        self.sample(seconds)
 
-    def _sample(self, seconds: float) -> None:
+    def sample(self, seconds: float) -> None:
+        """Measured beyond doubt."""
         if self.measured_seconds is None:
             self._smoothed_seconds, self._deviation_seconds = seconds, seconds / 4
         else:
