@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from channel_recorder import __version__
-from channel_recorder.cli import record, serve, token
+from channel_recorder.cli import record, recover, serve, token
 from channel_recorder.cli.classic import modern_spelling
 from channel_recorder.cli.config_flags import flag_spelling
 from channel_recorder.cli.exits import FAILURE, INTERRUPTED, USAGE, UsageError
@@ -25,11 +25,13 @@ _EPILOGUE = """Start here:
   channel-recorder serve --help
   channel-recorder record --help
   channel-recorder token --help
+  channel-recorder recover --help
 
 Exit status: 0 clean end, 1 failure, 2 wrong usage."""
 
 _COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "record": (record.record, record.EXAMPLES),
+    "recover": (recover.recover_folder, recover.EXAMPLES),
     "serve": (serve.serve, serve.EXAMPLES),
     "token": (token.token, token.EXAMPLES),
 }

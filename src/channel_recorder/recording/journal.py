@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,10 +28,11 @@ Entry = dict[str, Any]
 class Journal:
     """Writes a journal, and holds its lock: who has that writes the recording. Methods raise `OSError`."""
 
-    def __init__(self, path: Path, *, sync_interval_seconds: float | None = None) -> None:
-        """`sync_interval_seconds`: how much a power failure may cost; 0 syncs every line, None only the end."""
+    def __init__(self, path: Path, *, sync_interval_seconds: float | None = None, needs_lock: bool = False) -> None:
+        """`sync_interval_seconds`: how much a power failure may cost; 0 syncs every line, None only the end.
+        `needs_lock`: without one nobody knows who else writes. `OSError` EBUSY: another does."""
         self._file = LineFile(path)
-        self._lock()
+        self._lock(needs_lock)
         self._sync_interval_seconds = sync_interval_seconds
         self._synced_at: float | None = None
 
@@ -53,12 +53,21 @@ class Journal:
         finally:
             self._file.close()
 
-    def _lock(self) -> None:
-        with suppress(OSError):  # a file system without locks: nothing there will be taken for dead
-            if try_lock(self._file.descriptor):
-                return
+    def mend(self) -> None:
+        """The last line may have been cut: what is no fact is cut off, one that lacks its end only gets it."""
+        self._file.mend(lambda line: _parse_line(line) is not None)
+
+    def _lock(self, needs_lock: bool) -> None:
+        try:
+            is_ours = try_lock(self._file.descriptor)
+        except OSError:
+            # A file system without locks: no recovery will touch it.
+            is_ours = not needs_lock
+            if needs_lock:
+                self._file.close()
+                raise
+        if not is_ours:
             self._file.close()
-        if self._file.descriptor < 0:
             raise OSError(errno.EBUSY, "another process is at work on this recording")
 
     def _sync_if_due(self, at_seconds: float) -> None:

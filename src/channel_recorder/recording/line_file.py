@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+_BLOCK_BYTES = 1 << 16
 
 
 class LineFile:
@@ -19,6 +22,28 @@ class LineFile:
     @property
     def descriptor(self) -> int:
         return self._descriptor
+
+    def mend(self, is_line: Callable[[bytes], bool]) -> None:
+        """Ends a last line that has no end, if `is_line` takes it for whole; else cuts it off."""
+        if not self._is_cut:
+            return
+        size = os.fstat(self._descriptor).st_size
+        start = self._last_line_start(size)
+        if is_line(os.pread(self._descriptor, size - start, start)):
+            os.write(self._descriptor, b"\n")
+        else:
+            os.ftruncate(self._descriptor, start)
+        self._is_cut = False
+
+    def _last_line_start(self, size: int) -> int:
+        end = size
+        while end:
+            begin = max(0, end - _BLOCK_BYTES)
+            found = os.pread(self._descriptor, end - begin, begin).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            end = begin
+        return 0
 
     def append(self, line: bytes) -> None:
         """`line` without its end."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from channel_recorder.errors import StorageError
 from channel_recorder.storage import names
 from channel_recorder.storage.names import DirectoryName, MediaName, UidLogName
+from channel_recorder.storage.reserve import RESERVE
 
 RESERVE_BYTES = 64 * 2**20
 """Free space below which no recording is begun: a minute of one 8-Mbit/s user."""
@@ -88,6 +89,10 @@ class RecordingDirectory:
     @property
     def metadata_path(self) -> Path:
         return self._side(names.METADATA)
+
+    @property
+    def reserve_path(self) -> Path:
+        return self.path / (f"{RESERVE}_{self.side_stamp}" if self.side_stamp else RESERVE)
 
     @property
     def done_path(self) -> Path:
