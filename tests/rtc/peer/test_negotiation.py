@@ -87,6 +87,15 @@ def test_the_tracks_of_a_real_offer_are_described():
     assert opus.parameters == {"minptime": "10", "useinbandfec": "1"}
 
 
+def test_lost_sound_is_asked_for_again_where_red_hides_that_the_server_repeats_it():
+    changes = Negotiator().receive_offer(TWO_TRACKS)
+    sound = next(media for media in changes.added if media.kind is MediaKind.AUDIO)
+    assert sound.payload_types[0].feedback == {"nack"}
+    without_red = TWO_TRACKS.replace("red/48000/2", "other/48000/2")
+    sound = next(media for media in Negotiator().receive_offer(without_red).added if media.kind is MediaKind.AUDIO)
+    assert sound.payload_types[0].feedback == set()
+
+
 def test_a_real_offer_is_answered_section_by_section():
     answer = answer_to(TWO_TRACKS)
     data, video, audio = answer.media

@@ -7,11 +7,11 @@ answered inactive or rejected section by section; it never spoils the rest of th
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from channel_recorder.errors import ProtocolError
 from channel_recorder.model import Codec, MediaKind
-from channel_recorder.rtc.description import MediaDescription
+from channel_recorder.rtc.description import MediaDescription, PayloadType
 from channel_recorder.rtc.peer.sections import (
     MAX_DATA_MESSAGE_BYTES,
     MID_URI,
@@ -171,11 +171,21 @@ def _media_description(index: int, section: MediaSection, codecs: Collection[Cod
         kind=MediaKind(section.kind),
         stream_id=stream_id,
         track_id=track_id,
-        payload_types=accepted,
+        payload_types=tuple(map(_with_nack, accepted)) if _is_sound_with_red(section) else accepted,
         ssrc=ssrc,
         rtx_ssrc=rtx_ssrc,
         header_extensions={e.number: e.uri for e in section.extensions if e.uri in ACCEPTED_EXTENSIONS},
     )
+
+
+def _is_sound_with_red(section: MediaSection) -> bool:
+    """livekit-server takes NACK out of an offer of sound where it offers RED (RFC 2198), although it repeats what is
+    asked for all the same (1.8.4, 1.13.5; at 10 % loss a tenth of the sound would be missing)."""
+    return section.kind == MediaKind.AUDIO and any(each.name.lower() == "red" for each in section.rtp_formats)
+
+
+def _with_nack(payload_type: PayloadType) -> PayloadType:
+    return replace(payload_type, feedback=payload_type.feedback | {"nack"})
 
 
 def _answer_format(rtp_format: RtpFormat) -> RtpFormat:
