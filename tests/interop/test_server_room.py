@@ -185,6 +185,9 @@ async def hold_call(server: ServerProcess, root: Path) -> Story:
         await say(people, story)
         await double(server, people, story)
         story.views["end"] = await watch(people.values(), WATCH_SECONDS)
+        story.complaints = {
+            who: person.complaints for who, person in people.items() if isinstance(person, BrowserPerson)
+        }
         reports = await asyncio.gather(*(person.leave() for person in people.values()))
         story.captured = dict(zip(EVERYBODY, reports, strict=True))
         story.recording = await recorder.stop()
@@ -326,7 +329,8 @@ def test_the_recorder_has_all_of_it(story: Story, who: str) -> None:
     assert camera.captured - playback.counters[-1] <= 3
     # A browser on a busy machine makes sound with gaps.
     heard = sum(end - start for start, end in playback.tone_spans(TONES[who]))
-    assert heard == pytest.approx(story.captured[who]["microphone"].captured / 100, abs=1.5)
+    captured = story.captured[who]["microphone"].captured / 100
+    assert 0.9 * captured - 1.0 <= heard <= captured + 0.5
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
