@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .NOTPARALLEL:
 
-.PHONY: help demo test check unit interop bench fuzz clean
+.PHONY: help demo test check unit interop bench fuzz torture clean
 
 help:
 	@echo "make demo     record a call of two synthetic participants, and show what came of it"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench    the figures of the README, measured here"
 	@echo "make fuzz     wild bytes for everything that reads foreign bytes, SECONDS=600 of them"
 	@echo "make wheel    the package with the page in it, in dist/"
+	@echo "make torture  100 recorders of a live call are killed; what they left is recovered and looked at"
 	@echo "make clean    forget .venv and caches of this folder"
 
 .setup-demo:
@@ -49,6 +50,9 @@ fuzz: .setup-test
 
 wheel: .setup-test
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+torture: .setup-test
+	@$(BIN)/python -m testbed.torture --kills 100
 
 clean:
 	rm -rf .venv .venv.lock .pytest_cache .ruff_cache .hypothesis demo-output

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from channel_recorder.clock import utc_now
 from channel_recorder.errors import MalformedError, StorageError
+from channel_recorder.media.containers.repair import MEDIA_SUFFIXES
 from channel_recorder.recording.journal import Journal, read_journal
 from channel_recorder.recording.manifest import Manifest, ManifestFile, build_manifest, read_manifest
 from channel_recorder.recording.remains import RECOVERED, Remains, read_remains, unknown_file
@@ -77,7 +78,7 @@ def work_bytes(directory: RecordingDirectory) -> int:
     try:
         if _is_empty(directory) or _finished(directory):
             return 0
-        return sum(2 * (directory.path / name).stat().st_size for name in media_names(directory.path))
+        return sum(2 * (directory.path / name).stat().st_size for name in _media_in(directory.path))
     except OSError as error:
         raise storage_error(directory.path, error) from error
 
@@ -90,7 +91,11 @@ def _is_empty(directory: RecordingDirectory) -> bool:
     """A recorder writes the first line of the journal before anything else, and locks it before that."""
     journal = directory.journal_path
     has_journal = journal.exists() and journal.stat().st_size > 0
-    return not has_journal and not media_names(directory.path)
+    return not has_journal and not _media_in(directory.path)
+
+
+def _media_in(folder: Path) -> list[str]:
+    return [name for name in media_names(folder) if Path(name).suffix in MEDIA_SUFFIXES]
 
 
 def _finished(directory: RecordingDirectory) -> Recovery | None:
@@ -163,7 +168,7 @@ class _Work:
         """A power failure may take the end of the journal, and with it the news of a file."""
         if len(find_recordings(self._directory.path)) > 1:
             return  # of a flat folder: whose are they?
-        for name in media_names(self._directory.path):
+        for name in _media_in(self._directory.path):
             if name not in self._remains.files:
                 self._remains.files[name] = unknown_file(name, self._directory.started_at)
 
@@ -192,6 +197,7 @@ class _Work:
             duration_seconds=duration,
             reason=self._remains.end_reason or INTERRUPTED,
             files=files,
+            sealed_tracks=self._remains.sealed.entries(),
         )
 
     def _write_books(self, manifest: Manifest, files: list[ManifestFile]) -> None:

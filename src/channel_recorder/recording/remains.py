@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from channel_recorder.errors import MalformedError
 from channel_recorder.model import MAX_UID, MediaKind, Source, User
 from channel_recorder.recording.journal import Entry
-from channel_recorder.recording.manifest import ManifestFile, ManifestStream
+from channel_recorder.recording.manifest import ManifestFile, ManifestSealedTrack, ManifestStream
+from channel_recorder.recording.sealed_books import TRACK_FACT, SealedBooks
 from channel_recorder.storage.names import MediaName
 
 _SECONDS_MAX = 1e9
@@ -65,6 +66,8 @@ class Remains:
     last_seconds: float = 0.0
     last_wall: datetime | None = None
     files: dict[str, FileRemains] = field(default_factory=dict[str, FileRemains])
+    sealed: SealedBooks = field(default_factory=SealedBooks)
+    """Of tracks that no key opened."""
 
 
 def read_remains(entries: Iterable[Entry]) -> Remains:
@@ -91,8 +94,20 @@ def _take(remains: Remains, entry: Entry, at_seconds: float) -> None:
             remains.is_recovered = fact == RECOVERED
         case "continued":
             remains.end_reason, remains.is_recovered = None, False
+        case "sealed_track" | "sealed_file" as fact:
+            _take_sealed(remains.sealed, fact, entry)
         case fact:
             _take_file_fact(remains, fact, entry, at_seconds)
+
+
+def _take_sealed(books: SealedBooks, fact: str, entry: Entry) -> None:
+    if fact == TRACK_FACT:
+        try:
+            ManifestSealedTrack.model_validate({**entry, "files": []})
+        except ValidationError:
+            return
+    if _text(entry, "sid") and (fact == TRACK_FACT or _text(entry, "name")):
+        books.note(fact, {key: value for key, value in entry.items() if key not in ("at", "wall", "fact")})
 
 
 def _take_file_fact(remains: Remains, fact: str, entry: Entry, at_seconds: float) -> None:
