@@ -185,9 +185,6 @@ async def hold_call(server: ServerProcess, root: Path) -> Story:
         await say(people, story)
         await double(server, people, story)
         story.views["end"] = await watch(people.values(), WATCH_SECONDS)
-        story.complaints = {
-            who: person.complaints for who, person in people.items() if isinstance(person, BrowserPerson)
-        }
         reports = await asyncio.gather(*(person.leave() for person in people.values()))
         story.captured = dict(zip(EVERYBODY, reports, strict=True))
         story.recording = await recorder.stop()
