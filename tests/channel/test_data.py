@@ -226,3 +226,48 @@ def test_any_packets_in_any_order_are_told_or_counted(payloads: list[bytes], lab
     counted = receiver.malformed_packets + receiver.ignored_packets + receiver.duplicate_packets
     assert counted <= len(payloads)
     assert all(len(event.payload) <= 200 for event in told if event.kind.endswith("_stream"))
+
+
+def sealed_packet(payload: bytes = b"sealed", key_index: int = 2) -> bytes:
+    return packet(encrypted_packet=pb.EncryptedPacket(encrypted_value=payload, iv=b"iv", key_index=key_index))
+
+
+def opening(content: bytes | None) -> DataReceiver:
+    def open_packet(account: str, key_index: int, iv: bytes, sealed: bytes) -> bytes | None:
+        assert (account, key_index, iv, sealed) == ("alice", 2, b"iv", b"sealed")
+        return content
+
+    return DataReceiver(open_packet=open_packet)
+
+
+def test_an_encrypted_packet_is_told_as_if_it_had_come_in_clear() -> None:
+    content = pb.EncryptedPacketPayload(user=pb.UserPacket(payload=b"hello", topic="t"))
+    event = only(received(opening(content.SerializeToString()), sealed_packet()))
+    assert event == DataReceived(identity="alice", kind="user", topic="t", payload=b"hello")
+
+
+def test_an_encrypted_stream_is_put_together() -> None:
+    parts = [
+        pb.EncryptedPacketPayload(
+            stream_header=pb.DataStream.Header(stream_id="s", topic="lk.chat", text_header=pb.DataStream.TextHeader())
+        ),
+        pb.EncryptedPacketPayload(stream_chunk=pb.DataStream.Chunk(stream_id="s", content=b"hello")),
+        pb.EncryptedPacketPayload(stream_trailer=pb.DataStream.Trailer(stream_id="s")),
+    ]
+    contents = iter(part.SerializeToString() for part in parts)
+    receiver = DataReceiver(open_packet=lambda *_: next(contents))
+    event = only(received(receiver, *[sealed_packet()] * 3))
+    assert (event.kind, event.topic, event.payload) == ("text_stream", "lk.chat", b"hello")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff", b"\x0a\xff"])
+def test_an_encrypted_packet_that_does_not_open_is_told_as_it_came(content: bytes | None) -> None:
+    event = only(received(opening(content), sealed_packet()))
+    assert (event.kind, event.payload) == ("encrypted", b"sealed")
+    assert event.attributes["key_index"] == "2"
+
+
+@given(st.binary(max_size=60))
+def test_whatever_an_encrypted_packet_holds_does_no_harm(content: bytes) -> None:
+    for event in opening(content).receive(RELIABLE_LABEL, sealed_packet()):
+        assert event.identity == "alice"

@@ -205,3 +205,22 @@ def test_a_journal_that_can_not_be_made_is_a_storage_error(directory: RecordingD
     directory.journal_path.mkdir()
     with pytest.raises(StorageError, match=r"journal\.jsonl can't be written"):
         _ledger(directory)
+
+
+def test_tracks_that_stayed_sealed_are_in_the_manifest_with_the_files_that_keep_them(directory: RecordingDirectory):
+    ledger = _ledger(directory)
+    ledger.begin_recording(STARTED)
+    track = {"uid": 7, "account": "7", "sid": "TR_a", "kind": "audio", "source": "microphone", "codec": "opus"}
+    ledger.note("sealed_track", 9.0, **track, frames=120, key_indexes=[0, 3], start=1.5, end=8.25)
+    ledger.note("sealed_file", 9.1, name="7_x.sealed", sid="TR_a", frames=120, bytes=9000)
+    ledger.finish("left", 10.0)
+    (sealed,) = read_manifest(directory.manifest_path).sealed_tracks or ()
+    assert (sealed.sid, sealed.kind, sealed.frames, sealed.key_indexes) == ("TR_a", MediaKind.AUDIO, 120, [0, 3])
+    assert (sealed.start, sealed.end, sealed.files) == (1.5, 8.25, ["7_x.sealed"])
+
+
+def test_where_everything_opened_the_manifest_says_nothing_of_it(directory: RecordingDirectory):
+    ledger = _ledger(directory)
+    ledger.begin_recording(STARTED)
+    ledger.finish("left", 10.0)
+    assert "sealed" not in directory.manifest_path.read_text()
