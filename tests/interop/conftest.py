@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,10 @@ from testbed.server_process import ServerProcess
 HERE = Path(__file__).parent
 EMBEDDED = "embedded"
 SERVERS = (EMBEDDED, CURRENT_VERSION)
-"""What the recorder and the clients are held to: our own server and the real one alike."""
+"""What the recorder is held to: our own server and the real one alike."""
+CLIENT_SERVERS = tuple(os.environ.get("CLIENT_SCENES", EMBEDDED).split(","))
+"""Scenes of clients alone are about our server. CLIENT_SCENES=embedded,1.13.5 holds the real one to them too, which
+tells a fault of the testbed from one of ours."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,6 +63,11 @@ def any_server(request: pytest.FixtureRequest, running: Callable[[str], ServerPr
 @pytest.fixture(scope="session")
 def embedded_server(running: Callable[[str], ServerProcess]) -> ServerProcess:
     return running(EMBEDDED)
+
+
+@pytest.fixture(scope="session", params=CLIENT_SERVERS)
+def client_server(request: pytest.FixtureRequest, running: Callable[[str], ServerProcess]) -> ServerProcess:
+    return running(request.param)
 
 
 @pytest.fixture(scope="session", params=SERVERS)

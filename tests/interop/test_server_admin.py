@@ -15,10 +15,11 @@ from testbed.browser import browsers
 from testbed.embedded import EmbeddedServer
 from testbed.person import Person
 from testbed.publisher import Publisher
-from testbed.server import LiveKitServer
+from testbed.server import CURRENT_VERSION, LiveKitServer
 from testbed.server_process import API_KEY, ServerProcess
 from testbed.view import View
 from testbed.webhooks import Webhooks
+from tests.interop.conftest import CLIENT_SERVERS, EMBEDDED
 from tests.interop.people import all_see, check_no_pictures, flows, seen, watch
 
 CHANNEL = "server-admin"
@@ -132,12 +133,12 @@ async def tell(make: Callable[[str], ServerProcess]) -> Story:
 
 
 SERVERS: dict[str, Callable[[str], ServerProcess]] = {
-    "embedded": lambda url: EmbeddedServer(webhook_url=url),
-    "1.13.5": lambda url: LiveKitServer(webhook_url=url),
+    EMBEDDED: lambda url: EmbeddedServer(webhook_url=url),
+    CURRENT_VERSION: lambda url: LiveKitServer(webhook_url=url),
 }
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=CLIENT_SERVERS)
 def story(request: pytest.FixtureRequest) -> Story:
     return asyncio.run(tell(SERVERS[request.param]))
 

@@ -69,8 +69,8 @@ async def show_codecs(server: ServerProcess) -> dict[str, View]:
 
 
 @pytest.fixture(scope="module")
-def codecs(server: ServerProcess) -> dict[str, View]:
-    return asyncio.run(show_codecs(server))
+def codecs(client_server: ServerProcess) -> dict[str, View]:
+    return asyncio.run(show_codecs(client_server))
 
 
 @pytest.mark.parametrize("shower", SHOWERS)
@@ -113,8 +113,8 @@ async def talk_encrypted(server: ServerProcess) -> Encrypted:
 
 
 @pytest.fixture(scope="module")
-def encrypted(server: ServerProcess) -> Encrypted:
-    return asyncio.run(talk_encrypted(server))
+def encrypted(client_server: ServerProcess) -> Encrypted:
+    return asyncio.run(talk_encrypted(client_server))
 
 
 def others(who: str) -> list[str]:

@@ -107,8 +107,8 @@ async def hold_call(server: ServerProcess) -> Story:
 
 
 @pytest.fixture(scope="module")
-def story(server: ServerProcess) -> Story:
-    return asyncio.run(hold_call(server))
+def story(client_server: ServerProcess) -> Story:
+    return asyncio.run(hold_call(client_server))
 
 
 @pytest.mark.parametrize("moment", CHANGES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from testbed.recorder import Recorder, Recording
 from testbed.server_process import ServerProcess
 from testbed.view import View
 from tests.interop.checks import check_decodes, played
+from tests.interop.conftest import CLIENT_SERVERS, make_server
 from tests.interop.people import all_see, check_pictures_flow, check_tone, flows, seen, watch
 
 CHANNEL = "server-restart"
@@ -76,9 +76,9 @@ async def hold_call(server: ServerProcess, root: Path) -> Story:
     return story
 
 
-@pytest.fixture(scope="module")
-def story(new_server: Callable[[], ServerProcess], tmp_path_factory: pytest.TempPathFactory) -> Story:
-    with new_server() as server:
+@pytest.fixture(scope="module", params=CLIENT_SERVERS)
+def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    with make_server(request.param) as server:
         return asyncio.run(hold_call(server, tmp_path_factory.mktemp("server-restart")))
 
 

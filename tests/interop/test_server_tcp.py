@@ -11,9 +11,10 @@ from testbed.browser import browsers
 from testbed.embedded import EmbeddedServer
 from testbed.person import Person
 from testbed.publisher import Publisher
-from testbed.server import LiveKitServer
+from testbed.server import CURRENT_VERSION, LiveKitServer
 from testbed.server_process import ServerProcess
 from testbed.view import View
+from tests.interop.conftest import CLIENT_SERVERS, EMBEDDED
 from tests.interop.people import all_see, check_pictures_flow, check_tone, flows, seen, watch
 
 CHANNEL = "server-tcp"
@@ -42,12 +43,12 @@ async def hold_call(server: ServerProcess) -> dict[str, View]:
 
 
 SERVERS: dict[str, Callable[[], ServerProcess]] = {
-    "embedded": lambda: EmbeddedServer(tcp_only=True),
-    "1.13.5": lambda: LiveKitServer(tcp_only=True),
+    EMBEDDED: lambda: EmbeddedServer(tcp_only=True),
+    CURRENT_VERSION: lambda: LiveKitServer(tcp_only=True),
 }
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=CLIENT_SERVERS)
 def views(request: pytest.FixtureRequest) -> dict[str, View]:
     with SERVERS[request.param]() as server:
         return asyncio.run(hold_call(server))
