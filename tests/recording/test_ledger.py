@@ -214,7 +214,9 @@ def test_tracks_that_stayed_sealed_are_in_the_manifest_with_the_files_that_keep_
     ledger.note("sealed_track", 9.0, **track, frames=120, key_indexes=[0, 3], start=1.5, end=8.25)
     ledger.note("sealed_file", 9.1, name="7_x.sealed", sid="TR_a", frames=120, bytes=9000)
     ledger.finish("left", 10.0)
-    (sealed,) = read_manifest(directory.manifest_path).sealed_tracks or ()
+    tracks = read_manifest(directory.manifest_path).sealed_tracks
+    assert tracks is not None and len(tracks) == 1
+    sealed = tracks[0]
     assert (sealed.sid, sealed.kind, sealed.frames, sealed.key_indexes) == ("TR_a", MediaKind.AUDIO, 120, [0, 3])
     assert (sealed.start, sealed.end, sealed.files) == (1.5, 8.25, ["7_x.sealed"])
 
