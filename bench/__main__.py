@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import report
 
-BENCHES = ("packet_path", "capacity", "join", "stop", "memory", "forwarding", "serving", "client_joins")
+BENCHES = ("packet_path", "encryption", "capacity", "join", "stop", "memory", "forwarding", "serving", "client_joins")
 ROOT = Path(__file__).resolve().parent.parent
 
 
