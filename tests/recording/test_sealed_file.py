@@ -67,16 +67,11 @@ def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
         SealedFrame(timestamp=-3, time_seconds=0.0, units=(b"sealed\x05",), **usual),
         SealedFrame(timestamp=-2, time_seconds=0.04, units=(b"layer\x05", b"upper layer\x05"), **usual),
     ]
-    ((fact, at_seconds, fields),) = stage.facts
-    assert (fact, at_seconds) == ("sealed_file", 2.0)
-    assert fields == {
-        "name": path.name,
-        "uid": 2**31,
-        "account": "älice",
-        "sid": "TR_v",
-        "frames": 2,
-        "bytes": path.stat().st_size,
-    }
+    names = {"name": path.name, "uid": 2**31, "account": "älice", "sid": "TR_v"}
+    assert stage.facts == [
+        ("sealed_file", 0.0, names),
+        ("sealed_file_closed", 2.0, names | {"frames": 2, "bytes": path.stat().st_size}),
+    ]
 
 
 def test_all_other_tracks_go_to_the_recorder_behind_it(tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def test_a_wrong_key_is_an_error_once_for_a_user_and_nothing_is_recorded() -> No
     assert "microphone of user 7" in str(error[2])
     assert "the key given is another one" in str(error[2])
     assert [sink.numbers for sink in scene.archive.recorder.sinks] == [[], []]
+    failed = [fields for fact, _, fields in scene.archive.notes if fact == "decryption_failed"]
+    assert failed == [{"uid": 7, "account": "7", "sid": sid, "key_index": 0} for sid in ("TR_a7", "TR_v7")]
     his = microphone("TR_b", encrypted=True)
     scene.tell(2.0, published(BOB, his))
     talk(scene.sealed_media(2.0, his, BOB), bad(), 2.1)

@@ -102,6 +102,7 @@ class _SealedSink:
                 self._path = self._name()
                 self._file = self._path.open("xb")
                 self._put(self._file, self._header.to_bytes())
+                self._note(FILE_FACT, frame.time_seconds, **self._names())
             self._put(self._file, pack_frame(frame))
         except (OSError, StorageError) as error:
             self._fail(frame.time_seconds, error)
@@ -125,7 +126,7 @@ class _SealedSink:
             self._file.close()
         except OSError as error:
             self._on_event(StorageFailed(at_seconds=at_seconds, name=self._path.name, message=str(error)))
-        self._note(FILE_FACT, at_seconds, **self._fields())
+        self._note("sealed_file_closed", at_seconds, **self._names(), frames=self._frames, bytes=self._bytes)
 
     def _put(self, file: BinaryIO, data: bytes) -> None:
         file.write(data)
@@ -135,13 +136,6 @@ class _SealedSink:
         self._on_event(StorageFailed(at_seconds=at_seconds, name=self._path.name, message=str(error)))
         self.close(at_seconds)
 
-    def _fields(self) -> dict[str, Any]:
+    def _names(self) -> dict[str, Any]:
         track = self._header.track
-        return {
-            "name": self._path.name,
-            "uid": track.user.uid,
-            "account": track.user.account,
-            "sid": track.sid,
-            "frames": self._frames,
-            "bytes": self._bytes,
-        }
+        return {"name": self._path.name, "uid": track.user.uid, "account": track.user.account, "sid": track.sid}

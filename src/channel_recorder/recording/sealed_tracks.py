@@ -85,6 +85,8 @@ class SealedTracks:
 
     def _on_failing(self, sealed: SealedTrack) -> None:
         user = sealed.track.user
+        who = {"uid": user.uid, "account": user.account, "sid": sealed.track.sid}
+        self._note("decryption_failed", sealed.end_seconds, **who, key_index=sealed.opener.key_index)
         if user.uid in self._failed_uids or not self._store:
             return
         self._failed_uids.add(user.uid)
