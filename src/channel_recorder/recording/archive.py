@@ -12,13 +12,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
+from channel_recorder.errors import StorageError
 from channel_recorder.events import ChannelEvent
 from channel_recorder.model import EncodedFrame, User
-from channel_recorder.recording.contract import FileEvent, RecordedTrack, Recorder, TrackSink
+from channel_recorder.recording.contract import FileEvent, RecordedTrack, Recorder, StorageFailed, TrackSink
 from channel_recorder.recording.facts import UidOf
 from channel_recorder.recording.ledger import RecordingLedger
 from channel_recorder.recording.manifest import Manifest
 from channel_recorder.recording.writer import ErrorHandler, OverloadHandler, QueuedRecorder, WriterThread
+from channel_recorder.storage.guard import DiskGuard
 
 MakeRecorder = Callable[[Callable[[FileEvent], None]], Recorder]
 
@@ -48,11 +50,18 @@ class _NoSink:
 class Archive:
     """A `Recorder` that passes everything on to the recorder of the present span."""
 
-    def __init__(self, ledger: RecordingLedger, make_recorder: MakeRecorder, tell: Callable[[FileEvent], None]) -> None:
+    def __init__(
+        self,
+        ledger: RecordingLedger,
+        make_recorder: MakeRecorder,
+        tell: Callable[[FileEvent], None],
+        guard: DiskGuard | None = None,
+    ) -> None:
         """`tell` is called, on the writer thread, with every file event that the ledger has taken."""
         self.ledger = ledger
         self._make_recorder = make_recorder
         self._tell = tell
+        self._guard = guard
         self._span: Recorder | None = None
 
     def begin_span(self, at_seconds: float) -> None:
@@ -66,6 +75,9 @@ class Archive:
             self.ledger.end_span(at_seconds)
 
     def _on_file_event(self, event: FileEvent) -> None:
+        if isinstance(event, StorageFailed) and event.final:
+            # First: the file that failed is about to be closed, and the journal to be told.
+            self.ledger.make_room()
         self.ledger.event(event)
         self._tell(event)
 
@@ -88,7 +100,17 @@ class Archive:
 
     def advance(self, now_seconds: float) -> None:
         if self._span is not None:
+            self._look_at_disk(now_seconds)
             self._span.advance(now_seconds)
+
+    def _look_at_disk(self, now_seconds: float) -> None:
+        if self._guard is None:
+            return
+        try:
+            self._guard.check(now_seconds)
+        except StorageError as error:
+            self._guard = None
+            self._on_file_event(StorageFailed(at_seconds=now_seconds, name="", message=str(error), final=True))
 
     def close(self, at_seconds: float) -> None:
         self.end_span(at_seconds)

@@ -159,6 +159,8 @@ class StorageFailed:
     at_seconds: float
     name: str
     message: str
+    final: bool = False
+    """It will take no more: the recording ends."""
 
 
 FileEvent = FileCreated | AudioInfo | VideoInfo | Rotated | Gap | FileProgress | FileClosed | StorageFailed

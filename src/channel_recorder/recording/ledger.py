@@ -20,6 +20,7 @@ from channel_recorder.recording.sealed_books import SealedBooks
 from channel_recorder.recording.uid_log import UidLogs, metadata_text
 from channel_recorder.storage.directory import RecordingDirectory, storage_error
 from channel_recorder.storage.finalize import FileHasher, write_atomically, write_done_marker
+from channel_recorder.storage.reserve import SpaceReserve
 
 DATA_LIMIT_BYTES = 64 * 2**20
 """Of what participants send as data: more is counted, so that nobody fills the disk by chatting."""
@@ -39,10 +40,13 @@ class RecordingLedger:
         *,
         on_failure: Callable[[StorageError], None] | None = None,
         sync_interval_seconds: float | None = None,
+        reserve: SpaceReserve | None = None,
         wall_clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`sync_interval_seconds`: see `Journal`. `wall_clock` stamps journal lines, nothing else."""
+        """`sync_interval_seconds`: see `Journal`. `reserve`: room for the end of a recording whose disk is full.
+        `wall_clock` stamps journal lines, nothing else."""
         self.directory = directory
+        self._reserve = reserve
         self._on_failure = on_failure
         self._wall_clock = wall_clock
         self._closed: dict[str, FileClosed] = {}
@@ -57,7 +61,13 @@ class RecordingLedger:
             self._journal = Journal(directory.journal_path, sync_interval_seconds=sync_interval_seconds)
             directory.metadata_path.write_text(metadata_text(directory.channel))
         except OSError as error:
+            self.make_room()
             raise storage_error(directory.journal_path, error) from error
+
+    def make_room(self) -> None:
+        """The disk is full, or the end has come: what was kept for it is free now."""
+        if self._reserve is not None:
+            self._reserve.release()
 
     @property
     def lines_lost(self) -> int:
@@ -113,6 +123,7 @@ class RecordingLedger:
         """After every recorder was closed: manifest, then the done marker. May take as long as hashing the
         last files (0.2 s for 300 MB), so better not on a thread that others wait for. Raises `StorageError`.
         """
+        self.make_room()
         self._end_uid_logs(duration_seconds)
         if self._data_left_out:
             self.note("data_left_out", duration_seconds, packets=self._data_left_out)

@@ -99,7 +99,7 @@ class Notices:
                 self.open_files -= 1
                 self.call(self.handler.on_file_closed, self._recorded_file(event))
             case StorageFailed(name=name, message=message):
-                self.error(ErrorCode.GENERIC, StatusCode.OK, f"{name}: {message}")
+                self.error(ErrorCode.GENERIC, StatusCode.OK, f"{name}: {message}" if name else message)
             case _:
                 pass
 

@@ -28,7 +28,7 @@ from channel_recorder.events import (
 from channel_recorder.handler import LeavePath
 from channel_recorder.model import EncodedFrame, MediaKind, Participant, Track, User
 from channel_recorder.recording.archive import ArchiveListener, QueuedArchive
-from channel_recorder.recording.contract import FileEvent, RecordedTrack
+from channel_recorder.recording.contract import FileEvent, RecordedTrack, StorageFailed
 from channel_recorder.recording.facts import config_fact
 from channel_recorder.recording.notices import Notices
 from channel_recorder.recording.sealed_tracks import SealedTracks
@@ -67,6 +67,7 @@ class Recording:
         self._subscription = Subscription.from_config(config)
         self._leave = leave
         self._joined_seconds = joined_seconds
+        self._storage_failed = False
         self._zero_seconds: float | None = None
         """Monotonic instant of recording time zero; None: nothing was recorded yet."""
         self._published: dict[str, tuple[User, Track]] = {}
@@ -267,6 +268,8 @@ class Recording:
 
     def on_file_event(self, event: FileEvent) -> None:
         self._notices.file_event(event)
+        if isinstance(event, StorageFailed) and event.final:
+            self._storage_failed = True
 
     def on_key_frame_wanted(self, sid: str) -> None:
         self._tracks.uplink.request_key_frame(sid)
@@ -289,7 +292,7 @@ class Recording:
 
     def advance(self, now: float) -> None:
         """Call every 100 ms."""
-        if self._archive.has_failed:
+        if self._archive.has_failed or self._storage_failed:
             # Staying would look like recording.
             self.leave(LeavePath.STORAGE_FAILED, now)
         if self._zero_seconds is not None:

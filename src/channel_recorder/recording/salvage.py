@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from channel_recorder.media.containers.measure import MeasuredStream, measure
-from channel_recorder.media.containers.repair import MEDIA_SUFFIXES, repair
+from channel_recorder.media.containers.repair import repair
 from channel_recorder.model import MediaKind
 from channel_recorder.recording.manifest import ManifestFile, ManifestStream
 from channel_recorder.recording.remains import FileRemains
@@ -22,11 +22,10 @@ def salvage(path: Path, file: FileRemains, tell: Callable[[int], None]) -> tuple
     `tell` is called with bytes done, twice the size in all. Raises `OSError`.
     """
     size = path.stat().st_size
-    result = repair(path) if path.suffix in MEDIA_SUFFIXES else None
-    changed = result is not None and result.changed
-    cut = result.cut_bytes if result is not None else 0
+    result = repair(path)
+    cut = result.cut_bytes
     entry = file.closed
-    if entry is None or changed:
+    if entry is None or result.changed:
         streams = measure(path, dict.fromkeys(file.streams, file.duration_seconds))
         entry = _described(file, streams) if streams else None
     tell(size)

@@ -16,6 +16,7 @@ from channel_recorder.recording.contract import RecordedTrack, StorageFailed
 from channel_recorder.recording.lanes import PictureLane, SoundLane
 from channel_recorder.recording.opening import SeriesPolicy, open_segment
 from channel_recorder.recording.segment import Segment
+from channel_recorder.storage.guard import is_final
 
 SOUND_HOLD_SECONDS = 0.3
 """Silence that lasts is written so much behind the time, so that pictures need not wait for it."""
@@ -270,7 +271,7 @@ class FileSeries:
             return open_segment(self.user, self._policy, video, has_sound, zero, codec_switch=codec_switch)
         except StorageError as error:
             self._retry_at = zero + RETRY_SECONDS
-            self._policy.emit(StorageFailed(at_seconds=zero, name="", message=str(error)))
+            self._policy.emit(StorageFailed(at_seconds=zero, name="", message=str(error), final=is_final(error)))
             return None
 
     # How a file ends
@@ -290,7 +291,8 @@ class FileSeries:
         self._report_failure(segment, error, at_seconds)
 
     def _report_failure(self, segment: Segment, error: StorageError, at_seconds: float) -> None:
-        self._policy.emit(StorageFailed(at_seconds=at_seconds, name=segment.info.name, message=str(error)))
+        name, final = segment.info.name, is_final(error)
+        self._policy.emit(StorageFailed(at_seconds=at_seconds, name=name, message=str(error), final=final))
         segment.abandon(at_seconds)
 
     def _fill_sound(self, segment: Segment, sound: SoundLane, until_seconds: float) -> None:

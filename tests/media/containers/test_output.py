@@ -10,7 +10,6 @@ from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 
 from channel_recorder.errors import MalformedError, StorageError
 from channel_recorder.media.containers.formats import AAC, M4A, MP4, OGG, WEBM, ContainerFormat, container_format
-from channel_recorder.media.containers.mp4 import trim_incomplete_fragment
 from channel_recorder.media.containers.output import OutputFile, open_output
 from channel_recorder.model import Codec, EncodedFrame
 from tests.recording.clips import pictures, sound
@@ -182,18 +181,3 @@ def test_which_container_holds_what() -> None:
     assert container_format(None, "opus") is OGG
     assert container_format(None, "aac") is M4A
     assert container_format(None, "aac", separate=True) is AAC
-
-
-@pytest.mark.parametrize("cut", range(0, 3700, 61))
-def test_half_fragment_is_cut_off(tmp_path: Path, cut: int) -> None:
-    path = tmp_path / "a.mp4"
-    output = open_output(path, MP4, video=first_frame(Codec.H264), audio="opus")
-    write_sound(output)
-    write_pictures(output, Codec.H264)
-    whole = path.read_bytes()
-    output.close()
-    path.write_bytes(whole[: len(whole) - cut])
-    trim_incomplete_fragment(path)
-    assert len(whole) - cut - path.stat().st_size < 4000
-    video = read(path).video
-    assert video is not None and video.packets[0].endswith(pictures(Codec.H264)[0].data[-20:])

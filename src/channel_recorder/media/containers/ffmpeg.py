@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from channel_recorder.errors import MalformedError, StorageError
 from channel_recorder.media.containers import disk
 from channel_recorder.media.containers.formats import AudioCodec, ContainerFormat
-from channel_recorder.media.containers.mp4 import trim_incomplete_fragment
+from channel_recorder.media.containers.repair import repair
 from channel_recorder.media.containers.templates import opus_template, video_template
 from channel_recorder.model import EncodedFrame
 
@@ -99,12 +99,12 @@ class FfmpegFile:
             self._close_container()
 
     def abandon(self) -> None:
-        """What was being written when the disk refused is cut off: a half fragment keeps players from the rest."""
+        """What was being written when the disk refused is cut off: half a fragment keeps players from the rest.
+        FFmpeg writes nothing more after an error, so the index is made without it, if there is room."""
         with suppress(StorageError):
             self.close()
-        if self._container.muxer == "mp4":
-            with suppress(OSError):
-                trim_incomplete_fragment(self.path)
+        with suppress(OSError):
+            repair(self.path)
 
     def _mux(self, packet: av.Packet[Any]) -> None:
         try:

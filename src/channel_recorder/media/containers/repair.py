@@ -37,7 +37,9 @@ class Repair:
 
 
 def repair(path: Path) -> Repair:
-    """Any bytes; a file that is whole is not touched. Raises `OSError`."""
+    """Any bytes; a file that is whole, or of another kind, is not touched. Raises `OSError`."""
+    if path.suffix not in MEDIA_SUFFIXES:
+        return Repair(playable=True, changed=False, cut_bytes=0)
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         file = Patched(descriptor)

@@ -117,8 +117,14 @@ class WebmFile:
         if self._closed:
             return
         self._closed = True
+        cues = None
         with suppress(StorageError):
-            self._finish(self._cluster_start, None)  # written in place: needs no room on the disk
+            # Room may have been made for it.
+            while self._blocks:
+                self._write_cluster()
+            cues = self._write_cues()
+        with suppress(StorageError):
+            self._finish(self._end_ticks if cues else self._cluster_start, cues)  # in place: needs no room on the disk
         self._file.close()
 
     def _add(self, track: int, data: bytes, pts_ticks: int, duration_ticks: int, flags: int) -> None:
@@ -139,10 +145,13 @@ class WebmFile:
         end = start + self._cluster_ticks
         self._cluster_ticks = CLUSTER_TICKS
         inside = [block for block in self._blocks if block[0] < end]
-        self._blocks = self._blocks[len(inside) :]
-        self._cluster_start = self._blocks[0][0] if self._blocks else end
-        self._cues += [(at, self._position) for at, track, flags, _ in inside if track == _VIDEO and flags]
-        self._write(_cluster(start, inside, 0 if self._blocks else self._last_picture_end))
+        rest = self._blocks[len(inside) :]
+        position = self._position
+        self._write(_cluster(start, inside, 0 if rest else self._last_picture_end))
+        # Only now: what the disk refused is tried again when the file is abandoned.
+        self._blocks = rest
+        self._cluster_start = rest[0][0] if rest else end
+        self._cues += [(at, position) for at, track, flags, _ in inside if track == _VIDEO and flags]
 
     def _write_head(self, video: EncodedFrame, has_sound: bool) -> None:
         self._write(
