@@ -154,7 +154,8 @@ class EncodedFrame:
         self.timestamp = timestamp
         """RTP time stamp, unwrapped: never wraps at 2**32, may restart with a new SSRC."""
         self.arrival_seconds = arrival_seconds
-        """Monotonic clock, when the last packet of the frame arrived."""
+        """Monotonic clock, when the last packet of the frame arrived; one that was repeated counts from when it was
+        missed."""
         self.key_frame = key_frame
         """Decodable without any other frame. Always true for sound."""
         self.width = width

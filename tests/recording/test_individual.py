@@ -179,15 +179,15 @@ def test_sound_later_than_its_silence_is_dropped_and_counted(stage: Stage) -> No
     camera, microphone = stage.track(Source.CAMERA), stage.track(Source.MICROPHONE)
     stage.send_pictures(camera, Codec.VP8, pictures(Codec.VP8), 0.0)
     stage.send_sound(microphone, sound(0.5), 0.0)
-    stage.send_sound(microphone, sound(0.2), 0.5, delay=2.9)
-    stage.send_sound(microphone, sound(0.5), 3.5)
-    stage.finish(4.0)
+    stage.send_sound(microphone, sound(0.2), 0.5, delay=4.4)
+    stage.send_sound(microphone, sound(0.5), 5.0)
+    stage.finish(5.5)
     (name,) = stage.created
     audio = read(stage.path(name)).audio
     assert audio is not None and audio.holes == []
     summary = stage.closed(name).streams[1]
     assert (summary.frames, summary.lost_frames) == (50, 10)
-    assert audio.end_seconds == pytest.approx(4.0, abs=0.011)
+    assert audio.end_seconds == pytest.approx(5.5, abs=0.011)
 
 
 def test_sound_that_was_lost_and_comes_again_is_all_there(stage: Stage) -> None:

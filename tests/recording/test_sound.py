@@ -119,3 +119,12 @@ def test_foreign_bytes_are_written_or_refused(data: bytes) -> None:
         assert tape.packets == [PACKET]
     else:
         assert tape.packets[-1] == data
+
+
+def test_sound_that_comes_too_late_flows_all_the_same() -> None:
+    """So that its place is kept longer: else it would be too late for ever."""
+    tape = Tape()
+    tape.timeline.fill_to(48_000)
+    assert not tape.timeline.is_flowing
+    assert tape.timeline.write(PACKET, 24_000, 0) == -1
+    assert tape.timeline.is_flowing

@@ -226,7 +226,7 @@ class Bench:
     def _describe_new_ssrcs(self) -> None:
         for each in self._present():
             for stream in each.streams:
-                if stream.has_new_ssrc:
+                if stream.has_new_ssrc and self._sid(stream) in self.tracks._pipes:
                     stream.has_new_ssrc = False
                     self.receiver.add_media(
                         stream.settings.description(), self.tracks._pipes[self._sid(stream)], self.now

@@ -34,6 +34,9 @@ class RecordedFile:
     holes: list[float] = field(default_factory=list[float])
     """Of sound: where a packet does not begin where the one before ended."""
 
+    def lane(self, kind: str) -> list[Played]:
+        return self.sound if kind == "audio" else self.pictures
+
     def stream(self, kind: str) -> ManifestStream:
         return next(stream for stream in self.entry.streams if stream.kind == kind)
 

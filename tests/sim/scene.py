@@ -41,6 +41,7 @@ def record(
     packet_ms: int = 20,
     prepare: Callable[[Bench], None] | None = None,
     steps: bool = True,
+    losses: bool = True,
     **network: Any,
 ) -> Recorded:
     """The invariants of `check_files` hold, or it fails. `prepare` puts more on the agenda."""
@@ -51,7 +52,7 @@ def record(
     bench.finish(seconds + TAIL_SECONDS)
     began = {each.uid: each.microphone.live.start_seconds for each in people}
     recorded = read_recording(folder, began, packet_ms)
-    check_files(recorded, people, steps=steps)
+    check_files(recorded, people, steps=steps, losses=losses)
     return recorded
 
 

@@ -212,9 +212,9 @@ class SoundLane:
         return self._timeline.late_samples / SAMPLE_RATE_HZ
 
     @property
-    def ends_with_sound(self) -> bool:
-        """The last packet was a real one."""
-        return self._timeline.ends_with_sound
+    def is_flowing(self) -> bool:
+        """Real packets come, if perhaps too late."""
+        return self._timeline.is_flowing
 
     def summary(self) -> StreamSummary:
         timeline = self._timeline

@@ -20,9 +20,9 @@ from channel_recorder.storage.guard import is_final
 
 SOUND_HOLD_SECONDS = 0.3
 """Silence that lasts is written so much behind the time, so that pictures need not wait for it."""
-REPAIR_SECONDS = 2.0
-"""Sound that breaks off may have been lost on the way: its place is kept so long for packets that come again (the
-window of retransmission, a round trip, and what the network holds things up). Then it is silence."""
+REPAIR_SECONDS = 3.5
+"""Sound that breaks off may have been lost on the way: its place is kept so long for packets that come again (what the
+network was cut for, the window of retransmission, and a round trip). Then it is silence."""
 WAIT_FOR_CAMERA_SECONDS = 1.0
 """Sound of a user with a live camera waits so long for the first picture, to begin one file with it."""
 WAIT_FOR_TRACK_SECONDS = 0.5
@@ -147,8 +147,7 @@ class FileSeries:
 
     def _sound_hold(self, sound: SoundLane) -> float:
         """How long the place of sound is kept."""
-        breaks_off = self._is_live(MediaKind.AUDIO) and sound.ends_with_sound
-        return REPAIR_SECONDS if breaks_off else SOUND_HOLD_SECONDS
+        return REPAIR_SECONDS if sound.is_flowing and self._is_live(MediaKind.AUDIO) else SOUND_HOLD_SECONDS
 
     # How a file begins
 

@@ -41,6 +41,7 @@ class SoundTimeline:
         "dropped_packets",
         "end_samples",
         "filled_packets",
+        "is_flowing",
         "late_samples",
         "packets",
     )
@@ -56,14 +57,11 @@ class SoundTimeline:
         """Came when their place was filled; doubled ones not counted."""
         self.late_samples = 0
         """How much later than where it belongs the last real packet lies: less than 20 ms, either way."""
+        self.is_flowing = False
+        """Real packets come, if perhaps too late: no silence was needed since the last."""
         self._heard_end = 0
         self._previous = b""
         self._previous_timestamp: int | None = None
-
-    @property
-    def ends_with_sound(self) -> bool:
-        """Nothing was filled in behind the last real packet."""
-        return self._heard_end == self.end_samples > 0
 
     def write(self, data: bytes, position_samples: int, timestamp: int) -> int:
         """Write a packet that belongs at `position_samples`. Hot path.
@@ -73,6 +71,7 @@ class SoundTimeline:
         Raises `MalformedError` for a packet that is no Opus.
         """
         samples = opus.duration_ticks(data)
+        self.is_flowing = True
         ahead = position_samples - self.end_samples
         if ahead >= _SILENCE_SAMPLES:
             self._fill_hole(ahead, samples)
@@ -95,6 +94,7 @@ class SoundTimeline:
     def fill_to(self, position_samples: int) -> None:
         """Silence as far as whole fillers reach."""
         while self.end_samples + _SILENCE_SAMPLES <= position_samples:
+            self.is_flowing = False
             self._fill(opus.SILENCE_20MS, _SILENCE_SAMPLES)
 
     def finish(self, position_samples: int) -> None:
@@ -114,6 +114,7 @@ class SoundTimeline:
                     self._fill(filler, length)
                 return
         self.finish(self.end_samples + hole)
+        self.is_flowing = True
 
     def _fill(self, data: bytes, samples: int) -> None:
         self._put(data, self.end_samples, samples)

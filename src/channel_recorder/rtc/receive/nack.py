@@ -118,6 +118,11 @@ class MissingPackets:
         self._round_trip.answered(now_seconds - missing.asked_seconds, missing.tries)
         return True
 
+    def arrival_seconds(self, sequence: int, now_seconds: float) -> float:
+        """When a packet that comes now had come, had it not to be asked for: before it was missed."""
+        missing = self._missing.get(sequence)
+        return now_seconds if missing is None or not missing.tries else missing.asked_seconds
+
     def expire(self, now_seconds: float) -> bool:
         """Give up what was waited for long enough. True if there was any."""
         expired = 0

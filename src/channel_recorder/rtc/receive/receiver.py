@@ -138,9 +138,7 @@ class Receiver:
         self._take(ssrc, stream, now_seconds)
         if stream.ssrc != ssrc:
             self._retire(stream.ssrc)
-        key = ssrc.to_bytes(4, "big")
-        if key in self._retired:
-            self._retired.remove(key)
+        self._restore(ssrc)
         stream.bind(ssrc, now_seconds)
         if self._report_seconds == inf:
             self._report_seconds = now_seconds + REPORT_INTERVAL_SECONDS
@@ -148,11 +146,19 @@ class Receiver:
 
     def _bind_rtx(self, stream: MediaStream, ssrc: int, now_seconds: float) -> None:
         self._take(ssrc, stream, now_seconds)
+        if stream.rtx_ssrc != ssrc:
+            self._retire(stream.rtx_ssrc)
+        self._restore(ssrc)
         stream.bind_rtx(ssrc)
 
     def _retire(self, ssrc: int | None) -> None:
         if ssrc is not None:
             self._retired.append(ssrc.to_bytes(4, "big"))
+
+    def _restore(self, ssrc: int) -> None:
+        key = ssrc.to_bytes(4, "big")
+        if key in self._retired:
+            self._retired.remove(key)
 
     def _take(self, ssrc: int, taker: MediaStream, now_seconds: float) -> None:
         """An SSRC is used by one m-line only: who had it before loses it."""

@@ -209,7 +209,9 @@ class Source:
         if sequence < self._next or sequence in self._held:
             self._count_again(sequence, packet)
             return
-        self._held[sequence] = payload, second, timestamp, now_seconds, packet
+        # What is repeated tells nothing about the way: a repaired outage would look like a sender that had stood still.
+        arrival_seconds = self._missing.arrival_seconds(sequence, now_seconds)
+        self._held[sequence] = payload, second, timestamp, arrival_seconds, packet
         if sequence >= end:
             self._end = sequence + 1
         if sequence > end:
