@@ -24,7 +24,8 @@ Run = Callable[..., Finished]
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SERVER_URL", "APP_ID", "APP_CERTIFICATE", "TOKEN", "KEYS", "PAGE_PASSWORD"):
+    names = ("SERVER_URL", "APP_ID", "APP_CERTIFICATE", "TOKEN", "KEYS", "PAGE_PASSWORD", "SECRET", "ENCRYPTION_KEYS")
+    for name in names:
         monkeypatch.delenv(f"CHANNEL_RECORDER_{name}", raising=False)
 
 

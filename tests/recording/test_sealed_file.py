@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
     sink.close(2.0)
     (path,) = stage.paths
     assert path.name == "2147483648_screen_share_1.5.sealed"
-    header, frames = read_sealed(path.read_bytes())
+    header, frames = read_sealed(BytesIO(path.read_bytes()))
     assert (header.channel, header.track.user, header.track.source) == ("lesson 7", TRACK.user, Source.SCREEN_SHARE)
     usual: dict[str, Any] = {"codec": Codec.VP9, "key_index": 5, "rotation": 90, "lost_packets": 2}
     assert list(frames) == [
@@ -99,7 +100,7 @@ def test_what_was_flushed_survives_a_crash(tmp_path: Path) -> None:
     sink = stage.recorder.add_track(TRACK, 1.0)
     sink.write(frame(0))
     stage.recorder.advance(1.1)
-    _, frames = read_sealed(stage.paths[0].read_bytes())
+    _, frames = read_sealed(BytesIO(stage.paths[0].read_bytes()))
     assert len(list(frames)) == 1
     sink.close(2.0)
 
@@ -120,7 +121,7 @@ def test_a_file_cut_anywhere_ends_with_its_last_whole_frame() -> None:
     whole = HEADER.to_bytes() + b"".join(records)
     ends = [len(HEADER.to_bytes()) + sum(map(len, records[:count])) for count in range(6)]
     for length in range(ends[0], len(whole) + 1):
-        _, frames = read_sealed(whole[:length])
+        _, frames = read_sealed(BytesIO(whole[:length]))
         assert len(list(frames)) == sum(end <= length for end in ends[1:])
 
 
@@ -139,13 +140,13 @@ def test_a_file_cut_anywhere_ends_with_its_last_whole_frame() -> None:
 )
 def test_what_is_no_such_file_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedError):
-        read_sealed(data)
+        read_sealed(BytesIO(data))
 
 
 @given(st.binary(max_size=300), st.booleans())
 def test_any_bytes_are_read_or_refused(data: bytes, behind_a_header: bool) -> None:
     with suppress(MalformedError):
-        list(read_sealed(HEADER.to_bytes() + data if behind_a_header else data)[1])
+        list(read_sealed(BytesIO(HEADER.to_bytes() + data if behind_a_header else data))[1])
 
 
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=4), st.binary(max_size=80))
@@ -153,4 +154,4 @@ def test_damaged_frames_are_read_or_refused(units: list[bytes], noise: bytes) ->
     record = bytearray(pack_frame(frame(1, *units, b"\x05")))
     record[4 : 4 + len(noise)] = noise[: len(record) - 4]
     with suppress(MalformedError):
-        list(read_sealed(HEADER.to_bytes() + bytes(record))[1])
+        list(read_sealed(BytesIO(HEADER.to_bytes() + bytes(record)))[1])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from channel_recorder import __version__
-from channel_recorder.cli import record, recover, serve, token
+from channel_recorder.cli import record, recover, serve, token, unseal
 from channel_recorder.cli.classic import modern_spelling
 from channel_recorder.cli.config_flags import flag_spelling
 from channel_recorder.cli.exits import FAILURE, INTERRUPTED, USAGE, UsageError
@@ -26,6 +26,7 @@ _EPILOGUE = """Start here:
   channel-recorder record --help
   channel-recorder token --help
   channel-recorder recover --help
+  channel-recorder unseal --help
 
 Exit status: 0 clean end, 1 failure, 2 wrong usage."""
 
@@ -34,6 +35,7 @@ _COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "recover": (recover.recover_folder, recover.EXAMPLES),
     "serve": (serve.serve, serve.EXAMPLES),
     "token": (token.token, token.EXAMPLES),
+    "unseal": (unseal.unseal, unseal.EXAMPLES),
 }
 
 

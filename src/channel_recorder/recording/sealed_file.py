@@ -21,7 +21,7 @@ import json
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from channel_recorder.errors import MalformedError
 from channel_recorder.model import Codec, EncodedFrame, MediaKind, Source, User
@@ -31,6 +31,7 @@ EXTENSION = "sealed"
 FORMAT = "channel-recorder sealed frames"
 VERSION = 1
 MAX_HEADER_BYTES = 65_536
+MAX_FRAME_BYTES = 64 * 2**20
 _LENGTH = struct.Struct(">I")
 _FRAME = struct.Struct(">BBHHqd")
 _CODES = {codec: number for number, codec in enumerate(Codec, 1)}
@@ -106,22 +107,23 @@ def pack_frame(frame: EncodedFrame) -> bytes:
     return _LENGTH.pack(len(head) + len(frame.data)) + head + frame.data
 
 
-def read_sealed(data: bytes) -> tuple[SealedHeader, Iterator[SealedFrame]]:
-    """Header and frames, up to the last whole one. Both raise `MalformedError`."""
-    end = data.find(b"\n", 0, MAX_HEADER_BYTES)
-    if end < 0:
+def read_sealed(file: BinaryIO) -> tuple[SealedHeader, Iterator[SealedFrame]]:
+    """Header and frames, up to the last whole one. Both raise `MalformedError`; `OSError` as the file does."""
+    line = file.readline(MAX_HEADER_BYTES)
+    if not line.endswith(b"\n"):
         raise MalformedError("no file of sealed frames")
-    return SealedHeader.from_bytes(data[:end]), _frames(data, end + 1)
+    return SealedHeader.from_bytes(line), _frames(file)
 
 
-def _frames(data: bytes, position: int) -> Iterator[SealedFrame]:
-    while position + _LENGTH.size <= len(data):
-        (size,) = _LENGTH.unpack_from(data, position)
-        position += _LENGTH.size
-        if position + size > len(data):
+def _frames(file: BinaryIO) -> Iterator[SealedFrame]:
+    while len(length := file.read(_LENGTH.size)) == _LENGTH.size:
+        (size,) = _LENGTH.unpack(length)
+        if size > MAX_FRAME_BYTES:
+            raise MalformedError("a sealed frame that is none")
+        record = file.read(size)
+        if len(record) < size:
             return
-        yield _frame(data[position : position + size])
-        position += size
+        yield _frame(record)
 
 
 def _frame(record: bytes) -> SealedFrame:

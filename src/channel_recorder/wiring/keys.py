@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from channel_recorder.config import EncryptionKey, RecordingConfig
 from channel_recorder.e2ee.keys import Derivation, KeyMaterial
-from channel_recorder.e2ee.store import GivenKey, KeyStore
+from channel_recorder.e2ee.store import GivenKey, KeyStore, RunAside
 
 _KEY_BYTES = {None: 16, "aes-128-gcm": 16, "aes-256-gcm": 32}
 
@@ -15,10 +15,11 @@ _KEY_BYTES = {None: 16, "aes-128-gcm": 16, "aes-256-gcm": 32}
 class ChannelKeys:
     """All keys of one recording. Made before the join, so that they are there with the first frame."""
 
-    def __init__(self, config: RecordingConfig) -> None:
+    def __init__(self, config: RecordingConfig, run_aside: RunAside | None = None) -> None:
+        """`run_aside`: instead of the thread."""
         self._key_bytes = _KEY_BYTES[config.decryption_mode]
         self._thread: ThreadPoolExecutor | None = None
-        self.store = KeyStore([self.given(key) for key in config.all_encryption_keys], self._run)
+        self.store = KeyStore([self.given(key) for key in config.all_encryption_keys], run_aside or self._run)
 
     def given(self, key: EncryptionKey) -> GivenKey:
         usual = Derivation.PBKDF2 if key.raw_key is None else Derivation.HKDF
