@@ -15,10 +15,10 @@ from testbed.view import View
 from tests.interop.people import all_see, check_pictures_flow, has_tracks, seen, views_of, watch
 
 CHANNEL = "server-layers"
-WIDTH, HEIGHT = 640, 480
-FPS = 15
+FPS = 10
 SWITCH_SECONDS = 2.0
-SHOWERS = ("js-vp8", "py-vp8", "js-h264")
+SHOWERS = {"js-vp8": (480, 360), "py-vp8": (640, 480), "js-h264": (480, 360)}
+"""The smallest pictures of which the SDKs make two layers."""
 WATCHERS = {"js-v0": False, "js-v1": True, "py-v1": True}
 MAX_REPEATED_AT_A_SWITCH = 3
 """Layers are encoded one after the other: a picture may be shown in both."""
@@ -37,7 +37,8 @@ def has_width(view: View, who: str, low: bool) -> bool:
     camera = view.track(who, "camera")
     if camera is None or camera.counter is None:
         return False
-    return camera.width < WIDTH if low else camera.width == WIDTH
+    width, _ = SHOWERS[who]
+    return camera.width < width if low else camera.width == width
 
 
 async def change(watchers: list[Person], moment: str, story: Story) -> None:
@@ -95,7 +96,8 @@ async def hold_call(server: ServerProcess) -> Story:
         await asyncio.gather(*(person.join() for person in (*watchers, *showers)))
         for shower in showers:
             codec = shower.identity.partition("-")[2]
-            await shower.publish_camera(codec, width=WIDTH, height=HEIGHT, fps=FPS, simulcast=True, max_bitrate=900_000)
+            width, height = SHOWERS[shower.identity]
+            await shower.publish_camera(codec, width=width, height=height, fps=FPS, simulcast=True, max_bitrate=500_000)
         await all_see(watchers, lambda view: has_tracks(view, dict.fromkeys(SHOWERS, ("camera",))))
         for moment in CHANGES:
             await change(watchers, moment, story)
