@@ -109,7 +109,7 @@ class Channel:
         directory = StorageRoot(path=root).create(request.channel_id, clock.utc_now())
         notices = Notices(RecordingHandler(), InlineCallbacks().call, directory.path)
         self._attempt = Attempt(request, "token")
-        self.live = LiveRecording(request, self._attempt, directory, notices, now)
+        self.live = LiveRecording(request, self._attempt, directory, notices, ChannelKeys(config), now)
         self._attempt.serve(self.live._recording)
         for uid, streams in enumerate(users(), start=1):
             for event in arrival(uid, streams):
