@@ -286,7 +286,9 @@ async def test_a_server_that_goes_down_wants_us_back(which: str) -> None:
             await recorder.until(lambda: recorder.is_connected)
             await asyncio.to_thread(server.terminate)
             ended = await recorder.next(Disconnected)
-            assert ended.reason is LeaveReason.SERVER_SHUTDOWN
+            # 1.8.4 sometimes ends before its good-bye is out.
+            hasty = {LeaveReason.SIGNAL_CLOSED} if which == OLD_VERSION else set[LeaveReason]()
+            assert ended.reason in {LeaveReason.SERVER_SHUTDOWN} | hasty
             assert ended.can_rejoin
     with make_server(which) as server:
         async with Member(server.url, "signalling-crash") as recorder:
