@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from channel_recorder.config import RecordingConfig
 from channel_recorder.recording.sealed_file import read_sealed
+from channel_recorder.wiring.unseal import unseal_folder
 from testbed.browser import browsers
 from testbed.person import Person
 from testbed.publisher import Publisher
@@ -174,6 +176,25 @@ def test_without_any_key_every_encrypted_track_is_warned_of(call: Scene) -> None
     assert len(warnings) == sum(map(len, SEALED.values()))
 
 
+@pytest.mark.parametrize("who", TALKERS)
+def test_what_was_kept_sealed_opens_later_into_the_same_files(opened: Recording, call: Scene, who: str) -> None:
+    (path,) = opened.paths_of(who)
+    playback = played(path)
+    check_decodes(playback)
+    check_pictures(playback, call.captured[who]["camera"])
+    check_tone(playback, TALKERS[who][1], call.captured[who]["microphone"])
+    check_sync(playback)
+
+
+@pytest.fixture(scope="module")
+def opened(call: Scene) -> Recording:
+    """What the recorder with the wrong key kept, opened with the right ones."""
+    config = RecordingConfig(secret=KEY, encryption_keys=KEYS)
+    done = unseal_folder(call.recordings["wrong"].directory, config)
+    assert done.unopened_frames == 0
+    return Recording(done.path, 0, (), "")
+
+
 def test_the_manifest_marks_what_stayed_sealed_and_where_it_is_kept(call: Scene) -> None:
     recording = call.recordings["wrong"]
     tracks = recording.manifest["sealed_tracks"]
@@ -182,8 +203,9 @@ def test_the_manifest_marks_what_stayed_sealed_and_where_it_is_kept(call: Scene)
     }
     for track in tracks:
         (name,) = track["files"]
-        header, frames = read_sealed((recording.directory / name).read_bytes())
-        kept = list(frames)
+        with (recording.directory / name).open("rb") as file:
+            header, frames = read_sealed(file)
+            kept = list(frames)
         assert (header.track.user.account, header.track.sid) == (track["account"], track["sid"])
         assert len(kept) == track["frames"]
         assert sorted({frame.key_index for frame in kept}) == track["key_indexes"]
