@@ -1,3 +1,5 @@
+import pytest
+
 from channel_recorder.model import Codec
 from channel_recorder.rtc.receive.pictures import MAX_FRAME_PACKETS
 from channel_recorder.rtc.receive.statistics import Drop
@@ -195,3 +197,39 @@ def test_orientation_is_kept_until_it_changes() -> None:
     wire.send(4, b"\x00end", 6000, extensions={4: b"\x02"})
     wire.send(5, DELTA, 9000, extensions={4: b"\x00"})
     assert [frame.rotation for frame in wire.collector.frames] == [90, 90, 180, 0]
+
+
+def numbered(picture: bytes, number: int) -> bytes:
+    """With a picture id."""
+    return b"\x90\x80" + (number & 0x7FFF | 0x8000).to_bytes(2, "big") + picture[1:]
+
+
+@pytest.mark.parametrize("first", [5, 0x7FFE, 0x7FFF])
+def test_lost_padding_stops_no_picture(first: int) -> None:
+    wire = Wire(video())
+    wire.send(1, numbered(KEY, first), 0)
+    wire.send(4, numbered(DELTA, first + 1), 3000)
+    wire.send(6, numbered(DELTA, first + 2), 6000)
+    wire.wait(1.5)
+    assert wire.delivered == [(0, KEY[1:]), (3000, DELTA[1:]), (6000, DELTA[1:])]
+    assert [frame.lost_packets for frame in wire.collector.frames] == [0, 0, 0]
+    assert wire.receiver.statistics("0").key_frame_requests == 0
+
+
+def test_a_lost_picture_between_two_that_are_numbered_is_missed() -> None:
+    wire = Wire(video())
+    wire.send(1, numbered(KEY, 7), 0)
+    wire.send(3, numbered(DELTA, 9), 6000)
+    assert PLI in wire.wait(1.5)
+    wire.send(4, numbered(KEY, 10), 9000)
+    assert wire.delivered == [(0, KEY[1:]), (9000, KEY[1:])]
+    assert [frame.lost_packets for frame in wire.collector.frames] == [0, 1]
+
+
+def test_padding_lost_inside_a_picture_may_have_been_a_part_of_it() -> None:
+    wire = Wire(video())
+    wire.send(1, numbered(KEY, 7), 0)
+    wire.send(2, numbered(DELTA, 8), 3000, marker=False)
+    wire.send(4, numbered(DELTA, 9), 6000)
+    assert PLI in wire.wait(1.5)
+    assert wire.delivered == [(0, KEY[1:])]

@@ -35,7 +35,9 @@ def test_a_missing_packet_is_asked_for_at_once_and_fills_the_gap() -> None:
     wire.now += 0.03
     wire.repeat(2, DELTA, 3000)
     assert [timestamp for timestamp, _ in wire.delivered] == [0, 3000, 6000]
-    assert [frame.arrival_seconds for frame in wire.collector.frames] == [100.0] * 3, "repeating it took time, not the way"
+    assert [frame.arrival_seconds for frame in wire.collector.frames] == [100.0] * 3, (
+        "repeating it took time, not the way"
+    )
     statistics = wire.receiver.statistics("0")
     assert (statistics.recovered_packets, statistics.lost_packets, statistics.nacked_packets) == (1, 0, 1)
     assert wire.wait(5.0) == []

@@ -40,12 +40,15 @@ class PictureFrames:
         "_complete",
         "_count_drop",
         "_counters",
+        "_first_payload",
+        "_follows",
         "_inspect",
         "_key_frames",
         "_lost",
         "_marked",
         "_needs_key_frame",
         "_on_frame",
+        "_padding_perhaps",
         "_payloads",
         "_plain",
         "_skipped_timestamp",
@@ -77,6 +80,7 @@ class PictureFrames:
         self.rotation = 0
         """Degrees, for the frames from now on."""
         self._codec: Codec | None = None
+        self._follows: Callable[[bytes, bytes], bool] | None = None
         self._plain = self._marked = _NONE
         self._payloads: list[bytes] = []
         self._wire_timestamp = _NONE
@@ -88,6 +92,10 @@ class PictureFrames:
         self._certain = False
         """The frame in progress has its beginning for sure, not by the looks of its first packet."""
         self._skipped_timestamp = _NONE
+        self._first_payload = b""
+        """Of the last frame."""
+        self._padding_perhaps = 0
+        """So many packets are lost between two frames: if they were padding, nothing is missing."""
 
     def add(self, payload: bytes, second: int, timestamp: int, arrival_seconds: float) -> None:
         """The next packet in sequence. `second`: second byte of its header. Hot path."""
@@ -97,8 +105,11 @@ class PictureFrames:
         if (second != self._marked and second != self._plain) or not payload:
             self._unusual(payload, second, timestamp, arrival_seconds)
             return
-        if self._broken and not self._begins(payload, second, timestamp):
-            return
+        if self._broken:
+            if self._padding_perhaps:
+                self._look_for_missing_pictures(payload, arrival_seconds)
+            if not self._begins(payload, second, timestamp):
+                return
         payloads.append(payload)
         self._wire_timestamp = timestamp
         if second == self._marked:
@@ -112,6 +123,10 @@ class PictureFrames:
     def lost(self, count: int, now_seconds: float) -> None:
         """So many packets before the next one are given up (0: unknown how many)."""
         self._lost += count
+        if count and self._is_between_pictures():
+            self._broken = True
+            self._padding_perhaps += count
+            return
         if self._payloads:
             self._payloads.clear()
             self._counters.dropped_frames += 1
@@ -119,12 +134,27 @@ class PictureFrames:
         self._broken = True
         self._need_key_frame(now_seconds)
 
+    def _is_between_pictures(self) -> bool:
+        """All before is whole, and the next one will tell whether it follows."""
+        whole = not self._payloads and (not self._broken or self._padding_perhaps > 0)
+        return whole and not self._needs_key_frame and self._follows is not None
+
+    def _look_for_missing_pictures(self, payload: bytes, now_seconds: float) -> None:
+        """Servers probe the bandwidth with packets of padding, and can't repeat them."""
+        assert self._follows is not None
+        padding, self._padding_perhaps = self._padding_perhaps, 0
+        if self._starts_frame(payload) and self._follows(self._first_payload, payload):
+            self._lost -= padding
+        else:
+            self._need_key_frame(now_seconds)
+
     def unwrap(self, timestamp: int) -> int:
         return unwrap32(timestamp, self.timestamp)
 
     def _finish(self, arrival_seconds: float) -> None:
         """All packets of a frame are there."""
         payloads = self._payloads
+        self._first_payload = payloads[0]
         try:
             data = self._assemble(payloads)
         except MalformedError:
@@ -233,6 +263,7 @@ class PictureFrames:
             return
         self._codec = codec
         self._payloads.clear()
+        self._padding_perhaps = 0
         self._use_format(codec, FORMATS[codec])
         self._inspect = INSPECTORS[codec]
         completer = frame_completer(codec)
@@ -243,6 +274,7 @@ class PictureFrames:
         del codec
         self._starts_frame = payload_format.starts_frame
         self._assemble = payload_format.assemble
+        self._follows = payload_format.follows
 
     def _stays_sealed(self, arrival_seconds: float) -> None:
         """Nothing was assembled, which happens to encrypted frames only: see `sealed`."""

@@ -56,3 +56,21 @@ def test_reserved_and_droppable_bits_do_not_hide_a_start() -> None:
 def test_broken_payloads_are_malformed(payloads: list[bytes]) -> None:
     with pytest.raises(MalformedError):
         vp8.assemble(payloads)
+
+
+@given(st.integers(0, 0x7FFF), st.integers(0, 0x7FFF))
+def test_the_next_picture_is_known_by_its_id(before: int, after: int) -> None:
+    first, second = (b"\x90\x80" + (number | 0x8000).to_bytes(2, "big") + b"frame" for number in (before, after))
+    assert vp8.follows(first, second) == (after == (before + 1) % 0x8000)
+
+
+@given(st.integers(0, 0x7F), st.integers(0, 0x7F))
+def test_short_ids_wrap_earlier(before: int, after: int) -> None:
+    first, second = (b"\x90\x80" + bytes((number,)) + b"frame" for number in (before, after))
+    assert vp8.follows(first, second) == (after == (before + 1) % 0x80)
+
+
+@given(st.binary(max_size=6), st.binary(max_size=6))
+def test_what_tells_no_id_is_no_next_picture_and_no_error(before: bytes, after: bytes) -> None:
+    assert vp8.follows(before, after) in (True, False)
+    assert not vp8.follows(b"\x10frame", after)

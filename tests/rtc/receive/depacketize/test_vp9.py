@@ -133,3 +133,16 @@ def test_broken_payloads_are_malformed(payloads: list[bytes]) -> None:
 def test_more_than_eight_layers_are_malformed() -> None:
     with pytest.raises(MalformedError):
         vp9.assemble([b"\x0cframe"] * 9)
+
+
+def test_the_next_picture_is_known_by_its_id() -> None:
+    def payload(*picture_id: int) -> bytes:
+        return bytes((0x88, *picture_id)) + b"frame"
+
+    assert vp9.follows(payload(0x80, 5), payload(0x80, 6))
+    assert vp9.follows(payload(0xFF, 0xFF), payload(0x80, 0))
+    assert vp9.follows(payload(0x7F), payload(0))
+    assert not vp9.follows(payload(0x80, 5), payload(0x80, 7))
+    assert not vp9.follows(payload(5), payload(0x80, 6))
+    assert not vp9.follows(b"\x08frame", b"\x08frame")
+    assert not vp9.follows(b"", b"")

@@ -26,3 +26,11 @@ class PayloadFormat:
     split: Callable[[Sequence[bytes]], list[bytes]] | None = None
     """The parts of a frame that its sender made apart, where there may be several."""
     join: Callable[[Sequence[bytes]], bytes] = b"".join
+    follows: Callable[[bytes, bytes], bool] | None = None
+    """(first payload of a picture, first payload of another): the payload format numbers pictures, and says that no
+    picture lies between them. Never raises."""
+
+
+def is_next_number(before: int | None, after: int | None, bits: int) -> bool:
+    """Picture numbers of so many bits; None where there is none."""
+    return before is not None and after is not None and after == before + 1 & (1 << bits) - 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from channel_recorder.errors import MalformedError
+from channel_recorder.rtc.receive.depacketize import is_next_number
 
 _EXTENDED = 0x80
 _START_AND_PARTITION = 0x17
@@ -38,6 +39,12 @@ def starts_key_frame(payload: bytes) -> bool:
     return bool(frame) and not frame[0] & 1
 
 
+def follows(before: bytes, payload: bytes) -> bool:
+    """By picture id, which counts the frames (RFC 7741 section 4.2)."""
+    bits = 15 if payload[2:3] >= b"\x80" else 7
+    return is_next_number(_picture_id(before, bits), _picture_id(payload, bits), bits)
+
+
 def assemble(payloads: Sequence[bytes]) -> bytes:
     """The frame without descriptors. Raises `MalformedError`."""
     frame = _strip(payloads[0]) if len(payloads) == 1 else b"".join([_strip(payload) for payload in payloads])
@@ -57,3 +64,12 @@ def _strip(payload: bytes) -> bytes:
     except IndexError:
         raise MalformedError("VP8 payload descriptor ends early") from None
     return payload[start:]
+
+
+def _picture_id(payload: bytes, bits: int) -> int | None:
+    if len(payload) < 4 or payload[0] < _EXTENDED or not payload[1] & 0x80:
+        return None
+    long = payload[2] >= _LONG_PICTURE_ID
+    if long != (bits == 15):
+        return None
+    return (payload[2] & 0x7F) << 8 | payload[3] if long else payload[2]

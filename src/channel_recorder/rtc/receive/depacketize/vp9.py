@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from channel_recorder.codecs.vp9 import inspect, join_superframe
 from channel_recorder.errors import MalformedError
+from channel_recorder.rtc.receive.depacketize import is_next_number
 
 _PICTURE_ID = 0x80
 _INTER_PICTURE = 0x40
@@ -50,6 +51,12 @@ def starts_key_frame(payload: bytes) -> bool:
     return position < len(payload) and not payload[position] & _SPATIAL_LAYER
 
 
+def follows(before: bytes, payload: bytes) -> bool:
+    """By picture id (section 4.2)."""
+    bits = 15 if payload[1:2] >= b"\x80" else 7
+    return is_next_number(_picture_id(before, bits), _picture_id(payload, bits), bits)
+
+
 def assemble(payloads: Sequence[bytes]) -> bytes:
     """The frame, or the layers of the picture as one superframe. Raises `MalformedError`."""
     return join_superframe(split(payloads))
@@ -75,6 +82,15 @@ def _not_empty(frame: bytes) -> bytes:
     if not frame:
         raise MalformedError("empty VP9 frame")
     return frame
+
+
+def _picture_id(payload: bytes, bits: int) -> int | None:
+    if len(payload) < 3 or not payload[0] & _PICTURE_ID:
+        return None
+    long = payload[1] >= 0x80
+    if long != (bits == 15):
+        return None
+    return (payload[1] & 0x7F) << 8 | payload[2] if long else payload[1]
 
 
 def _after_picture_id(payload: bytes, first: int) -> int:
