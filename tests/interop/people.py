@@ -64,8 +64,9 @@ def check_pictures_flow(track: SeenTrack, fps: float, seconds: float) -> None:
     assert track.pictures >= FLOWING_SHARE * fps * seconds, track
     assert track.counter is not None, track
     assert track.unreadable == 0, track
-    assert track.repeated == 0, track
-    assert track.skipped <= (1 - FLOWING_SHARE) * fps * seconds, track
+    # Chromium now and then presents a picture again.
+    assert track.repeated <= 1, track
+    assert track.pictures >= FLOWING_SHARE * (track.pictures + track.skipped), track
 
 
 def check_no_pictures(track: SeenTrack) -> None:
