@@ -3,6 +3,7 @@
 import { Camera, Microphone } from './devices.js';
 import { Viewer } from './viewer.js';
 
+const RAW_KEY = 'base64:';
 const ANSWERED_METHOD = 'backwards';
 const QUALITIES = { low: 'LOW', medium: 'MEDIUM', high: 'HIGH' };
 
@@ -34,7 +35,9 @@ export class Participant {
 
   async encryption(key) {
     const keyProvider = new LivekitClient.ExternalE2EEKeyProvider();
-    await keyProvider.setKey(key);
+    // A passphrase, or bytes as applications make them with createE2EEKey().
+    const raw = key.startsWith(RAW_KEY) && Uint8Array.from(atob(key.slice(RAW_KEY.length)), (c) => c.charCodeAt(0));
+    await keyProvider.setKey(raw ? raw.buffer : key);
     return { keyProvider, worker: new Worker(`/client/${this.version}/livekit-client.e2ee.worker.js`) };
   }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from pathlib import Path
 
@@ -29,6 +30,7 @@ CHANNEL = "encrypted"
 KEY = "a passphrase of the room"
 OWN_KEY = "only for 104"
 NEXT_KEY = "the next passphrase"
+RAW_KEY = base64.b64encode(bytes(range(32))).decode()
 CALL_SECONDS = 6.5
 TALKERS = {"101": ("vp8", 400), "102": ("h264", 500)}
 RATCHETER, CHANGER = TALKERS
@@ -36,7 +38,11 @@ VP9, OWNER, BROWSER, OPEN = "103", "104", "105", "106"
 VP9_HZ, OWNER_HZ, BROWSER_HZ, OPEN_HZ = 600, 700, 800, 900
 SEALED = {who: {"audio", "video"} for who in (*TALKERS, VP9, BROWSER)} | {OWNER: {"audio"}}
 """Kinds of tracks that only who has the keys can open."""
-KEYS = [{"account": OWNER, "secret": OWN_KEY}, {"key_index": 1, "secret": NEXT_KEY}]
+KEYS = [
+    {"account": OWNER, "secret": OWN_KEY},
+    {"account": BROWSER, "raw_key": RAW_KEY},
+    {"key_index": 1, "secret": NEXT_KEY},
+]
 
 
 async def talk(person: Person, codec: str, hz: float) -> None:
@@ -68,7 +74,7 @@ async def hold_call(server: ServerProcess, root: Path) -> Scene:
     people[OPEN] = Publisher(server, CHANNEL, OPEN)
     async with browsers() as pages:
         recorders = await start_recorders(server, root)
-        people[BROWSER] = pages.person(server, CHANNEL, BROWSER, "2.23.0", encryption_key=KEY)
+        people[BROWSER] = pages.person(server, CHANNEL, BROWSER, "2.23.0", encryption_key=f"base64:{RAW_KEY}")
         await asyncio.gather(*(person.join() for person in people.values()))
         await asyncio.gather(
             *(talk(people[who], codec, hz) for who, (codec, hz) in TALKERS.items()),
@@ -124,7 +130,7 @@ def test_who_has_a_key_of_their_own_is_heard(call: Scene) -> None:
     check_tone(playback, OWNER_HZ, call.captured[OWNER]["microphone"])
 
 
-def test_a_browser_is_recorded_like_the_others(call: Scene) -> None:
+def test_a_browser_with_a_raw_key_is_recorded_like_the_others(call: Scene) -> None:
     playback = call.playback("knowing", BROWSER)
     check_decodes(playback)
     assert playback.repeated_counters == []

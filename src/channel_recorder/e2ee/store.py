@@ -34,16 +34,13 @@ class KeyStore:
         self._run_aside = run_aside
         self._chains: dict[tuple[str | None, int], KeyChain] = {}
         self._owners: set[str] = set()
-        for key in keys:
-            self.add(key)
+        chains = [self._place(key) for key in keys]
+        for chain in chains:
+            self.ratcheted_to(chain, 0)
 
     def add(self, key: GivenKey) -> None:
         """Takes the place of the one with the same account and index."""
-        chain = self._chains[key.account, key.key_index] = KeyChain(key.material)
-        if key.account is not None:
-            self._owners.add(key.account)
-        self._want(chain, 1)
-        self.ratcheted_to(chain, 0)
+        self.ratcheted_to(self._place(key), 0)
 
     def find(self, account: str, key_index: int) -> KeyChain | None:
         """Who has keys of their own uses no shared one, as in the SDKs."""
@@ -62,6 +59,13 @@ class KeyStore:
         """A frame does not open with the key at `position`: have those derived that it may be ratcheted to."""
         if self.ratchet_window:
             self._want(chain, position + 1 + self.ratchet_window)
+
+    def _place(self, key: GivenKey) -> KeyChain:
+        chain = self._chains[key.account, key.key_index] = KeyChain(key.material)
+        if key.account is not None:
+            self._owners.add(key.account)
+        self._want(chain, 1)
+        return chain
 
     def _want(self, chain: KeyChain, count: int) -> None:
         missing = count - chain.wanted
