@@ -35,6 +35,7 @@ from channel_recorder.rtc.peer.dtls import DtlsState
 from channel_recorder.storage.directory import StorageRoot
 from channel_recorder.wiring import JoinRequest, LiveRecording
 from channel_recorder.wiring.attempt import Attempt
+from channel_recorder.wiring.keys import ChannelKeys
 
 AT_ONCE = 20
 CONNECT_SECONDS = 20.0
