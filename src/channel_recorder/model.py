@@ -127,6 +127,7 @@ class EncodedFrame:
         "arrival_seconds",
         "codec",
         "data",
+        "error_seconds",
         "height",
         "key_frame",
         "lost_packets",
@@ -167,3 +168,6 @@ class EncodedFrame:
         """RTP packets given up for lost between the frame delivered before and this one."""
         self.time_seconds = 0.0
         """Recording time: seconds since the recording began, set by the timeline."""
+        self.error_seconds = 0.0
+        """How much later than where it belongs, by what is known of the clocks, the timeline has put it: corrections
+        take time."""

@@ -80,6 +80,7 @@ def check_files(recorded: Recorded, people: Iterable[Person], *, steps: bool = T
     for person in people:
         files = recorded.of(person.uid, screen=person.screen)
         for file in files:
+            _check_gaps(recorded, file)
             _check_order(file)
             _check_references(file, person)
             if steps:
@@ -97,6 +98,18 @@ def _check_order(file: RecordedFile) -> None:
         assert all(before.at_seconds < after.at_seconds for before, after in pairwise(lane))
         assert not lane or lane[0].at_seconds >= file.entry.start - ROUNDING_SECONDS
         assert not lane or lane[-1].at_seconds <= file.entry.start + file.entry.duration + ROUNDING_SECONDS
+
+
+def _check_gaps(recorded: Recorded, file: RecordedFile) -> None:
+    """The manifest sums up what the journal tells."""
+    for stream in file.entry.streams:
+        told = [
+            line["duration"]
+            for line in recorded.facts("gap")
+            if line["name"] == file.entry.name and line["kind"] == stream.kind
+        ]
+        assert stream.gaps == len(told)
+        assert abs(stream.gap_seconds - sum(told)) < 0.001
 
 
 def _check_references(file: RecordedFile, person: Person) -> None:

@@ -86,5 +86,5 @@ def test_what_is_recorded_is_whole_once_in_order_and_accounted_for(
             bench.rejoin(*rejoin)
 
     with tempfile.TemporaryDirectory() as folder:
-        network_of = {"seed": seed, "down": network}
+        network_of: dict[str, Any] = {"seed": seed, "down": network}
         record(Path(folder), people, SECONDS, prepare=prepare, steps=False, losses=rejoin is None, **network_of)

@@ -33,6 +33,8 @@ def test_on_a_good_network_everything_is_there_and_in_step(tmp_path: Path, codec
     assert_complete(recorded, who)
     assert_in_sync(recorded, who, p95=0.010, worst=0.020)
     (file,) = recorded.of(who.uid)
+    told = file.stream("video").sound_offset
+    assert told is not None and told.p95 <= 0.020 and told.worst <= 0.050
     assert file.entry.start == pytest.approx(0.04, abs=0.02)
     assert file.entry.duration == pytest.approx(SECONDS + TAIL_SECONDS - file.entry.start, abs=0.03)
 

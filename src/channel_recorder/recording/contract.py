@@ -111,6 +111,16 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoundOffset:
+    """Sound against the pictures of its file, in seconds, as far as the clocks are known; positive: sound is late."""
+
+    mean_seconds: float
+    p95_seconds: float
+    """Of the distance, either way, as is the worst."""
+    worst_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSummary:
     kind: MediaKind
     codec: str
@@ -121,8 +131,14 @@ class StreamSummary:
     """Silence and concealment put into holes of the sound."""
     lost_frames: int = 0
     """Sound: packets given up. Video: frames between loss and the next key frame, estimated from the cadence."""
+    gaps: int = 0
+    """Those journalled."""
+    gap_seconds: float = 0.0
+    """All of them together."""
     start_seconds: float = 0.0
     """First frame, seconds after the file's start."""
+    sound_offset: SoundOffset | None = None
+    """Of pictures that have sound beside them."""
     width: int = 0
     height: int = 0
     rotation: int = 0

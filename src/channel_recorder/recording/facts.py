@@ -127,8 +127,13 @@ def stream_fields(stream: StreamSummary) -> Fields:
         "key_frames": stream.key_frames,
         "filled_frames": stream.filled_frames,
         "lost_frames": stream.lost_frames,
+        "gaps": stream.gaps,
+        "gap_seconds": round(stream.gap_seconds, 6),
         "start": round(stream.start_seconds, 6),
     }
+    if (offset := stream.sound_offset) is not None:
+        seconds = {"mean": offset.mean_seconds, "p95": offset.p95_seconds, "worst": offset.worst_seconds}
+        fields["sound_offset"] = {name: round(value, 4) for name, value in seconds.items()}
     if stream.width:
         fields |= {"width": stream.width, "height": stream.height, "rotation": stream.rotation}
     return fields

@@ -19,6 +19,7 @@ from channel_recorder.recording.contract import (
     StreamSummary,
     VideoInfo,
 )
+from channel_recorder.recording.offset import OffsetMeter
 from channel_recorder.recording.pictures import PictureTimeline
 from channel_recorder.recording.sound import SAMPLE_RATE_HZ, SoundTimeline
 
@@ -62,6 +63,8 @@ class PictureLane:
         self._start_seconds = self._last_until_seconds = 0.0
         self._sound = sound
         self._shift_seconds = 0.0
+        self._gaps, self._gap_seconds = 0, 0.0
+        self._offsets = OffsetMeter()
         self._width = self._height = 0
         self._rotation = self._first_rotation = rotation
 
@@ -79,6 +82,8 @@ class PictureLane:
         if self._sound is not None:
             self._follow(self._sound.late_seconds, frame.time_seconds - timeline.end_seconds)
         ticks = timeline.place(frame.time_seconds + self._shift_seconds)
+        if self._sound is not None and self._sound.is_flowing:
+            self._offsets.add(self._sound.error_seconds - self._shift_seconds - frame.error_seconds)
         try:
             self._output.write_video(frame.data, ticks, timeline.cadence_ticks, frame.key_frame)
         except MalformedError:
@@ -108,7 +113,10 @@ class PictureLane:
             frames=self._frames,
             key_frames=self._key_frames,
             lost_frames=self._lost_frames,
+            gaps=self._gaps,
+            gap_seconds=self._gap_seconds,
             start_seconds=self._start_seconds,
+            sound_offset=self._offsets.summary(),
             width=self._width,
             height=self._height,
             rotation=self._first_rotation,
@@ -124,6 +132,9 @@ class PictureLane:
         if frame.lost_packets:
             self._lost_frames += self._timeline.pictures_missing(frame.time_seconds)
         start = self._timeline.end_seconds
+        duration = max(0.0, frame.time_seconds - start)
+        self._gaps += 1
+        self._gap_seconds += duration
         info = self._info
         self._emit(
             Gap(
@@ -131,7 +142,7 @@ class PictureLane:
                 name=info.name,
                 user=info.user,
                 kind=MediaKind.VIDEO,
-                duration_seconds=max(0.0, frame.time_seconds - start),
+                duration_seconds=duration,
                 lost_packets=frame.lost_packets,
             )
         )
@@ -174,6 +185,8 @@ class SoundLane:
             put = self._put_aac
         self._timeline = SoundTimeline(put)
         self._lost_packets = 0
+        self._gaps, self._gap_seconds = 0, 0.0
+        self._error_seconds = 0.0
         self._start_seconds = 0.0
 
     def write(self, frame: EncodedFrame) -> None:
@@ -185,6 +198,7 @@ class SoundLane:
         except MalformedError:
             self._lost_packets += 1
             return
+        self._error_seconds = frame.error_seconds
         if hole > 0 or self._timeline.packets == 1:
             self._after_hole(frame, hole)
 
@@ -212,6 +226,11 @@ class SoundLane:
         return self._timeline.late_samples / SAMPLE_RATE_HZ
 
     @property
+    def error_seconds(self) -> float:
+        """The same, and what it was placed too late before."""
+        return self.late_seconds + self._error_seconds
+
+    @property
     def is_flowing(self) -> bool:
         """Real packets come, if perhaps too late."""
         return self._timeline.is_flowing
@@ -224,6 +243,8 @@ class SoundLane:
             frames=timeline.packets,
             filled_frames=timeline.filled_packets,
             lost_frames=self._lost_packets + timeline.dropped_packets,
+            gaps=self._gaps,
+            gap_seconds=self._gap_seconds,
             start_seconds=self._start_seconds,
         )
 
@@ -239,6 +260,8 @@ class SoundLane:
             hole_samples = frame.lost_packets * opus.duration_ticks(frame.data)  # lost before the file began
         if hole_samples >= REPORTED_SOUND_GAP_SAMPLES:
             duration = hole_samples / SAMPLE_RATE_HZ
+            self._gaps += 1
+            self._gap_seconds += duration
             self._emit(
                 Gap(
                     at_seconds=frame.time_seconds - duration,

@@ -20,6 +20,15 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
+class ManifestSoundOffset(_Model):
+    """Sound against the pictures of its file, in seconds, as far as the clocks are known; positive: sound is late."""
+
+    mean: float
+    p95: float
+    """Of the distance, either way, as is the worst."""
+    worst: float
+
+
 class ManifestStream(_Model):
     kind: MediaKind
     codec: str
@@ -29,8 +38,14 @@ class ManifestStream(_Model):
     key_frames: int = Field(default=0, ge=0)
     filled_frames: int = Field(default=0, ge=0)
     """Silence and concealment put into holes of the sound."""
+    gaps: int = Field(default=0, ge=0)
+    """Nothing came for a while: packets were lost, or the user was away or muted. The journal tells of each."""
+    gap_seconds: float = Field(default=0.0, ge=0)
+    """All gaps together."""
     start: float = 0.0
     """First frame, seconds after the file's start."""
+    sound_offset: ManifestSoundOffset | None = None
+    """Pictures only, where there is sound beside them."""
     width: int | None = None
     """Pixels; pictures only, as are height and rotation."""
     height: int | None = None

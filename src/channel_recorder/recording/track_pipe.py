@@ -25,6 +25,7 @@ class TrackPipe:
         "_restart",
         "_sink",
         "_told_first",
+        "_track",
         "_write",
         "_zero_seconds",
         "bytes",
@@ -41,6 +42,7 @@ class TrackPipe:
         self.bytes = 0
         self.recorded_bytes = 0
         self.lost_packets = 0
+        self._track = track
         self._locate = track.locate
         self._report = track.report
         self._restart = track.restart
@@ -111,6 +113,7 @@ class TrackPipe:
         seconds = self._locate(frame.timestamp, frame.arrival_seconds) - self._zero_seconds
         # What was captured just before the recording began belongs to its beginning.
         frame.time_seconds = seconds if seconds > 0.0 else 0.0
+        frame.error_seconds = self._track.error_seconds
         self.recorded_bytes += len(frame.data)
         self._sink.write(frame)  # pyright: ignore[reportOptionalMemberAccess] - set whenever this is installed
 

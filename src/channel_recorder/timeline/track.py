@@ -177,6 +177,11 @@ class TrackTimeline:
         elif self._is_confirmed(stray):
             self._believe(stray, timestamp, ntp_seconds, arrival_seconds)
 
+    @property
+    def error_seconds(self) -> float:
+        """How much later than where it belongs the last frame was placed: what is still to be slewed away."""
+        return self._error
+
     # For the sender
 
     @property
