@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from channel_recorder import aio, clock, engine
-from channel_recorder.config import RecordingConfig
+from channel_recorder.config import EncryptionKey, RecordingConfig
 from channel_recorder.errors import (
     AppIdError,
     ChannelNameError,
@@ -140,6 +140,7 @@ UNJOINED: list[Callable[[engine.RecordingEngine], Any]] = [
     lambda one: one.get_user_info_by_user_account("alice"),
     lambda one: one.update_subscribe_audio_uids([7]),
     lambda one: one.update_subscribe_video_uids([7]),
+    lambda one: one.add_encryption_key(EncryptionKey(secret="open sesame")),
     lambda one: one.wait_left(),
 ]
 

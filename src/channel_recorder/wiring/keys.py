@@ -19,7 +19,7 @@ class ChannelKeys:
         """`run_aside`: instead of the thread."""
         self._key_bytes = _KEY_BYTES[config.decryption_mode]
         self._thread: ThreadPoolExecutor | None = None
-        self.store = KeyStore([self.given(key) for key in config.all_encryption_keys], run_aside or self._run)
+        self.store = KeyStore([self.given(key) for key in config.all_encryption_keys], run_aside or self.run)
 
     def given(self, key: EncryptionKey) -> GivenKey:
         usual = Derivation.PBKDF2 if key.raw_key is None else Derivation.HKDF
@@ -35,7 +35,8 @@ class ChannelKeys:
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, work: Callable[[], None]) -> None:
+    def run(self, work: Callable[[], None]) -> None:
+        """On the thread, after everything given before."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "channel-recorder-keys")
         self._thread.submit(work)
