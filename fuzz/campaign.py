@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ CORPUS = Path(__file__).parent / "corpus"
 _STATISTIC = re.compile(r"^stat::(\w+):\s+(\d+)", re.MULTILINE)
 _COVERAGE = re.compile(r"cov: (\d+)")
 TRACE_LINES = 30
+SLOW_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +27,15 @@ class Outcome:
     runs: int
     coverage: int
     """Places in our code that were reached."""
-    slow: int
-    """Inputs that took longer than a second."""
+    slow_seconds: float
+    """What the slowest input that took long takes when it is tried again; the machine may have been busy."""
     peak_mb: int
     kept: tuple[Path, ...]
     trace: str
 
     def line(self) -> str:
-        verdict = "FAILED" if self.failed else f"slow inputs: {self.slow}" if self.slow else ""
+        slow = f"slow: {self.slow_seconds:.1f} s" if self.slow_seconds >= SLOW_SECONDS else ""
+        verdict = "FAILED" if self.failed else slow
         return f"{self.name:24} {self.runs:9} inputs {self.coverage:6} places {self.peak_mb:5} MB  {verdict}".rstrip()
 
 
@@ -81,11 +84,16 @@ class Campaign:
             failed=status != 0,
             runs=statistics.get("number_of_executed_units", 0),
             coverage=max(map(int, _COVERAGE.findall(log)), default=0),
-            slow=len(slow),
+            slow_seconds=max((self._cpu_seconds(name, path) for path in slow), default=0.0),
             peak_mb=statistics.get("peak_rss_mb", 0),
-            kept=tuple(self._keep(name, path) for path in artifacts),
+            kept=tuple(self._keep(name, path) for path in artifacts if path not in slow),
             trace="\n".join(_what_happened(log)) if status else "",
         )
+
+    def _cpu_seconds(self, name: str, path: Path) -> float:
+        began = time.process_time()
+        self._targets[name](path.read_bytes())
+        return time.process_time() - began
 
     def _keep(self, name: str, artifact: Path) -> Path:
         """In the corpus, where tests/fuzz fails for it until it is mended."""

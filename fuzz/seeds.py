@@ -37,6 +37,7 @@ from fuzz.records import pack
 from fuzz.targets.tokens import APP_ID, CERTIFICATE, KEYS, NOW
 from tests import vectors
 from tests.channel import server_side
+from tests.e2ee import sealing
 from tests.media.containers.test_repair import recorded
 from tests.rtc.receive.packets import DELTA, KEY, RTX_SSRC, SSRC, VP8, VP8_RTX
 from tests.rtc.serve import browser
@@ -48,7 +49,7 @@ Seeds = Iterator[tuple[str, str, bytes]]
 
 
 def seeds() -> Seeds:
-    for make in (wire, media, streams, descriptions, signalling, joins, tokens, books):
+    for make in (wire, media, sealed, streams, descriptions, signalling, joins, tokens, books):
         yield from make()
 
 
@@ -121,6 +122,16 @@ def media() -> Seeds:
 
 def _layers(frame: bytes) -> bytes:
     return frame if len(frame) < 1500 else frame[:400]
+
+
+def sealed() -> Seeds:
+    for number, codec in enumerate(Codec):
+        frame = vectors.frames(codec)[0][:200]
+        clear = sealing.seal_av1(frame, key_frame=True) if codec is Codec.AV1 else sealing.seal(frame, 10)
+        yield "sealed-frames", codec.value, pack([bytes((number,)) + clear, bytes((0x8A | number,)) + frame])
+    nonce = sealing.IV
+    packet = sealing.seal(b"hello", 0)[:-14]
+    yield "sealed-packets", "hello", bytes((0, len(nonce))) + nonce + packet
 
 
 def streams() -> Seeds:
@@ -310,8 +321,6 @@ def books() -> Seeds:
     for kind in ("vp8-alone", "h264-alone", "opus", "m4a", "aac"):
         suffix, half = recorded(kind, 2.2)
         yield f"repair{suffix.replace('.', '-')}", kind, half[:MAX_SEED_BYTES]
-    box = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08moof\0\0\0\x0cmdatdata\0\0\0\x01moof\0\0\0\0\0\0\0\x18"
-    yield "half-mp4", "two", box
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from channel_recorder.model import Codec
 from fuzz.target import Target
-from fuzz.targets import books, descriptions, media, signalling, streams, tokens, wire
+from fuzz.targets import books, descriptions, media, sealed, signalling, streams, tokens, wire
 
 TARGETS: Final[Mapping[str, Target]] = {
     "rtp": wire.rtp_packet,
@@ -23,6 +23,8 @@ TARGETS: Final[Mapping[str, Target]] = {
     "forward": streams.forward,
     "sctp": streams.sctp,
     "data-packets": streams.data_packets,
+    "sealed-frames": sealed.frames,
+    "sealed-packets": sealed.packets,
     "sdp": descriptions.sdp,
     "offer-to-recorder": descriptions.recorder_answers,
     "offer-to-server": descriptions.server_answers,
@@ -42,6 +44,5 @@ TARGETS: Final[Mapping[str, Target]] = {
     "file-names": books.file_names,
     "byte-range": books.byte_range,
     "page-cookie": books.page_cookie,
-    "half-mp4": books.half_an_mp4,
     **{f"repair{suffix.replace('.', '-')}": books.repaired(suffix) for suffix in books.SUFFIXES},
 }

@@ -1,4 +1,4 @@
-"""What lies in a folder that anybody may have written to: names, journal, manifest, half an MP4; and what browsers
+"""What lies in a folder that anybody may have written to: names, journal, manifest, half a file; and what browsers
 ask of it."""
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from channel_recorder.errors import MalformedError, StorageError
-from channel_recorder.media.containers.mp4 import trim_incomplete_fragment
 from channel_recorder.media.containers.repair import MEDIA_SUFFIXES, repair
 from channel_recorder.recording.journal import parse_journal
 from channel_recorder.recording.manifest import Manifest
@@ -93,17 +92,6 @@ def byte_range(data: bytes) -> None:
 
 def page_cookie(data: bytes) -> None:
     assert not PageSessions("password", None).is_cookie(data.decode("latin-1"), 1_800_000_000.0)
-
-
-def half_an_mp4(data: bytes) -> None:
-    """Trimmed once is trimmed for good, and nothing is ever added."""
-    path = folder() / "half.mp4"
-    path.write_bytes(data)
-    trim_incomplete_fragment(path)
-    trimmed = path.read_bytes()
-    assert data.startswith(trimmed)
-    trim_incomplete_fragment(path)
-    assert path.read_bytes() == trimmed
 
 
 def repaired(suffix: str) -> Callable[[bytes], None]:
