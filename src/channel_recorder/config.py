@@ -117,6 +117,12 @@ class RecordingConfig(BaseModel):
     cfg_file_path: Path | None = None
     """JSON file whose key Recording_Dir names the folder everything lands in, instead of record_file_root_dir."""
 
+    continue_within_sec: Annotated[int, Field(ge=0)] = 600
+    """Joined again so soon after a crash, with the same folder, channel and uid: the recording goes on where it was, on
+    the same timeline, in new files. 0: always a new recording."""
+    adopt_leftovers: bool = False
+    """Finish what other recorders that died left unfinished in the folder, while recording."""
+
     # What is recorded
     is_audio_only: bool = False
     """Record sound only."""

@@ -25,6 +25,7 @@ FIELDS = RecordingConfig.model_fields
 TRIED: dict[str, tuple[str, object]] = {
     "record_file_root_dir": ("/srv/recordings", Path("/srv/recordings")),
     "cfg_file_path": ("/etc/recorder.json", Path("/etc/recorder.json")),
+    "continue_within_sec": ("30", 30),
     "audio_codec": ("aac", "aac"),
     "subscribe_video_uids": ("7,9", (7, 9)),
     "subscribe_audio_uids": ("4294967295", (4294967295,)),

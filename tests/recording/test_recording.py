@@ -441,6 +441,18 @@ def test_a_recorder_that_failed_does_not_stay_and_pretend() -> None:
     assert scene.archive.spans == [("begin", 0.0), ("end", 1.0)]
 
 
+def test_a_disk_that_takes_no_more_ends_the_recording() -> None:
+    scene = Scene()
+    scene.tell(1.0, came(ALICE))
+    scene.recording.on_file_event(StorageFailed(at_seconds=1.0, name="a.webm", message="too many open files"))
+    scene.recording.advance(JOINED + 2.0)
+    assert scene.left == []
+    scene.recording.on_file_event(StorageFailed(at_seconds=1.0, name="", message="the disk is full", final=True))
+    scene.recording.advance(JOINED + 2.1)
+    assert scene.left == [LeavePath.STORAGE_FAILED]
+    assert scene.said[-1] == ("on_error", "GENERIC", "OK", "the disk is full")
+
+
 def test_files_are_told_where_they_lie() -> None:
     scene = Scene()
     user = scene.recording.users.add("7")

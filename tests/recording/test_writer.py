@@ -199,6 +199,16 @@ def test_time_goes_on_though_the_loop_is_held_up_forever(thread: WriterThread) -
     assert all(10.0 < later - earlier <= 11.0 for earlier, later in itertools.pairwise(told))
 
 
+def test_a_recording_that_goes_on_after_a_crash_is_not_held_up(thread: WriterThread) -> None:
+    notebook = Notebook()
+    recorder = thread.open(notebook, on_error=never)
+    recorder.begin_at(5000.0)
+    for tick in range(1, 4):
+        recorder.advance(5000.0 + tick / 10)
+    recorder.flush().result(10)
+    assert notebook.calls == [("advance", 5000.1), ("advance", 5000.2), ("advance", 5000.3)]
+
+
 def test_stop_carries_out_what_is_queued() -> None:
     writer, notebook = WriterThread(), Notebook()
     recorder = writer.open(notebook, on_error=never)

@@ -146,6 +146,7 @@ class QueuedArchive:
         self._queue.post(self._archive.ledger.begin_recording, started_at)
 
     def begin_span(self, at_seconds: float) -> None:
+        self._queue.begin_at(at_seconds)
         self._queue.post(self._archive.begin_span, at_seconds)
 
     def end_span(self, at_seconds: float) -> None:

@@ -12,10 +12,12 @@ from channel_recorder.clock import utc_now
 from channel_recorder.errors import StorageError
 from channel_recorder.events import ChannelEvent
 from channel_recorder.model import Source, User
+from channel_recorder.recording.continuation import EarlierFiles, Interrupted
 from channel_recorder.recording.contract import FileClosed, FileEvent
 from channel_recorder.recording.facts import UidOf, channel_fact, file_fact
 from channel_recorder.recording.journal import Journal
 from channel_recorder.recording.manifest import Manifest, ManifestFile, build_manifest
+from channel_recorder.recording.remains import CONTINUED
 from channel_recorder.recording.sealed_books import SealedBooks
 from channel_recorder.recording.uid_log import UidLogs, metadata_text
 from channel_recorder.storage.directory import RecordingDirectory, storage_error
@@ -41,12 +43,15 @@ class RecordingLedger:
         on_failure: Callable[[StorageError], None] | None = None,
         sync_interval_seconds: float | None = None,
         reserve: SpaceReserve | None = None,
+        continued: Interrupted | None = None,
         wall_clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """`sync_interval_seconds`: see `Journal`. `reserve`: room for the end of a recording whose disk is full.
+        `continued`: what an earlier recorder left, which died.
         `wall_clock` stamps journal lines, nothing else."""
         self.directory = directory
         self._reserve = reserve
+        self._earlier: EarlierFiles | None = None
         self._on_failure = on_failure
         self._wall_clock = wall_clock
         self._closed: dict[str, FileClosed] = {}
@@ -60,9 +65,22 @@ class RecordingLedger:
         try:
             self._journal = Journal(directory.journal_path, sync_interval_seconds=sync_interval_seconds)
             directory.metadata_path.write_text(metadata_text(directory.channel))
+            if continued is not None:
+                self._continue(continued)
         except OSError as error:
             self.make_room()
             raise storage_error(directory.journal_path, error) from error
+
+    def _continue(self, interrupted: Interrupted) -> None:
+        """Raises `OSError`."""
+        self._journal.mend()
+        self._journal.write(interrupted.seconds_at(self._wall_clock()), self._wall_clock(), CONTINUED, {})
+        self._journal.sync()
+        # What a recovery said is no longer so; all of it is in the journal and the files.
+        self.directory.done_path.unlink(missing_ok=True)
+        self.directory.manifest_path.unlink(missing_ok=True)
+        self._earlier = EarlierFiles(interrupted)
+        self._earlier.begin()
 
     def make_room(self) -> None:
         """The disk is full, or the end has come: what was kept for it is free now."""
@@ -127,13 +145,14 @@ class RecordingLedger:
         self._end_uid_logs(duration_seconds)
         if self._data_left_out:
             self.note("data_left_out", duration_seconds, packets=self._data_left_out)
+        files = [*self._earlier_files(duration_seconds), *map(self._manifest_file, self._closed.values())]
         self.note("ended", duration_seconds, reason=reason)
         manifest = build_manifest(
             channel=self.directory.channel,
             started_at=self.directory.started_at,
             duration_seconds=duration_seconds,
             reason=reason,
-            files=[self._manifest_file(event) for event in self._closed.values()],
+            files=files,
             sealed_tracks=self._sealed.entries(),
         )
         try:
@@ -168,6 +187,21 @@ class RecordingLedger:
             self._uid_logs.end_span(at_seconds)
         except OSError as error:
             self._fail(self.directory.path, error)
+
+    def _earlier_files(self, duration_seconds: float) -> list[ManifestFile]:
+        """Of the recording's life before a crash."""
+        if self._earlier is None:
+            return []
+        files: list[ManifestFile] = []
+        try:
+            for entry, was_open in self._earlier.finish(duration_seconds):
+                files.append(entry)
+                if was_open:
+                    fields = entry.model_dump(mode="json", exclude_none=True)
+                    self.note("file_closed", entry.start + entry.duration, **fields, recovered=True)
+        except OSError as error:
+            self._fail(self.directory.path, error)
+        return files
 
     def _manifest_file(self, event: FileClosed) -> ManifestFile:
         path = self.directory.path / event.name

@@ -58,17 +58,20 @@ class Recording:
         open_archive: Callable[[ArchiveListener], QueuedArchive],
         notices: Notices,
         joined_seconds: float,
+        continues_seconds: float | None = None,
         leave: Callable[[LeavePath], None],
         keys: KeyStore | None = None,
     ) -> None:
-        """`leave` is called once, when the session decides to go. `keys`: of encrypted channels."""
+        """`leave` is called once, when the session decides to go. `keys`: of encrypted channels.
+        `continues_seconds`: the recording time of the join, of a recording that goes on after a crash.
+        """
         self._archive = open_archive(self)
         self._notices = notices
         self._subscription = Subscription.from_config(config)
         self._leave = leave
         self._joined_seconds = joined_seconds
         self._storage_failed = False
-        self._zero_seconds: float | None = None
+        self._zero_seconds = None if continues_seconds is None else joined_seconds - continues_seconds
         """Monotonic instant of recording time zero; None: nothing was recorded yet."""
         self._published: dict[str, tuple[User, Track]] = {}
         """By track sid."""

@@ -157,6 +157,10 @@ class QueuedRecorder:
     def user_left(self, user: User, at_seconds: float) -> None:
         self.post(lambda at: self.inner.user_left(user, at), at_seconds)
 
+    def begin_at(self, at_seconds: float) -> None:
+        """Time begins here, if not at 0: what went on before was no pause."""
+        self._called_at = self._advanced_at = at_seconds
+
     def advance(self, now_seconds: float) -> None:
         """Call every 100 ms. After the loop was held up time stands still until the sockets are read."""
         pause_seconds = now_seconds - self._called_at

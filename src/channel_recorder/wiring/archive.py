@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from channel_recorder.config import RecordingConfig
 from channel_recorder.recording.archive import Archive, ArchiveListener, QueuedArchive
+from channel_recorder.recording.continuation import Interrupted
 from channel_recorder.recording.contract import FileEvent, Recorder
 from channel_recorder.recording.individual import IndividualOptions, IndividualRecorder
 from channel_recorder.recording.ledger import RecordingLedger
@@ -27,7 +28,11 @@ shared_writer = Shared(WriterThread, WriterThread.stop)
 
 
 def open_archive(
-    writer: WriterThread, directory: RecordingDirectory, config: RecordingConfig, listener: ArchiveListener
+    writer: WriterThread,
+    directory: RecordingDirectory,
+    config: RecordingConfig,
+    listener: ArchiveListener,
+    continued: Interrupted | None = None,
 ) -> QueuedArchive:
     """The listener is called on the running loop, whatever thread things happen on. Raises StorageError."""
     loop = asyncio.get_running_loop()
@@ -35,6 +40,7 @@ def open_archive(
     ledger = RecordingLedger(
         directory,
         reserve=reserve,
+        continued=continued,
         on_failure=lambda error: _on_loop(loop, listener.on_archive_failed, error),
         sync_interval_seconds=SYNC_SECONDS,
     )

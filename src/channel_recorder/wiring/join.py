@@ -13,6 +13,7 @@ from channel_recorder.errors import TokenError, UidInUseError
 from channel_recorder.model import User
 from channel_recorder.protocol.classic_tokens import Membership, app_id_of, check_classic_token, is_classic_token
 from channel_recorder.protocol.tokens import check_recorder_token, make_recorder_token, read_unverified
+from channel_recorder.recording.continuation import Interrupted, find_interrupted
 from channel_recorder.recording.users import is_uid
 from channel_recorder.storage.directory import StorageRoot
 from channel_recorder.storage.selector import select_root
@@ -83,8 +84,21 @@ async def check_join(request: JoinRequest) -> StorageRoot:
     """Everything that can fail before the join. Raises ConfigError, TokenError, StorageError, UidInUseError."""
     root = await asyncio.to_thread(_usable_root, request.config)
     request.make_token()
-    await _check_identity_is_free(request)
+    if await asyncio.to_thread(interrupted_before, root, request) is None:
+        # Who has the name otherwise is what the server has not noticed yet: this recorder, which died.
+        await _check_identity_is_free(request)
     return root
+
+
+def interrupted_before(root: StorageRoot, request: JoinRequest) -> Interrupted | None:
+    """The recording of a recorder that died, which this join goes on with. May block."""
+    return find_interrupted(
+        root,
+        channel=request.channel_id,
+        account=request.user.account,
+        now=clock.utc_now(),
+        within_seconds=request.config.continue_within_sec,
+    )
 
 
 def _usable_root(config: RecordingConfig) -> StorageRoot:

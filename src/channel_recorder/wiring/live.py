@@ -10,11 +10,12 @@ from typing import Any, Self, TypeVar
 
 from channel_recorder import clock
 from channel_recorder.config import EncryptionKey
-from channel_recorder.errors import ErrorCode, JoinError, StatusCode, StorageError, TokenError
+from channel_recorder.errors import ErrorCode, JoinError, StatusCode, StorageError, TokenError, WarningCode
 from channel_recorder.events import Disconnected, LeaveReason
 from channel_recorder.garbage import collect_less_often
 from channel_recorder.handler import ConnectionChangedReason, ConnectionState, LeavePath, RecordingHandler
 from channel_recorder.model import User
+from channel_recorder.recording.continuation import Interrupted
 from channel_recorder.recording.notices import Call, Notices
 from channel_recorder.recording.outage import Outage, OutageLimits, OutageStage
 from channel_recorder.recording.recording import Recording
@@ -24,6 +25,7 @@ from channel_recorder.wiring.archive import open_archive, shared_writer
 from channel_recorder.wiring.attempt import Attempt
 from channel_recorder.wiring.join import JoinRequest, check_join
 from channel_recorder.wiring.keys import ChannelKeys
+from channel_recorder.wiring.leftovers import adopt_leftovers, choose_directory, seconds_at_join
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class LiveRecording:
         notices: Notices,
         keys: ChannelKeys,
         started: float,
+        continued: Interrupted | None = None,
     ) -> None:
         collect_less_often()
         self.storage_dir: Path = directory.path
@@ -66,15 +69,17 @@ class LiveRecording:
         try:
             self._recording = Recording(
                 request.config,
-                open_archive=lambda listener: open_archive(writer, directory, request.config, listener),
+                open_archive=lambda listener: open_archive(writer, directory, request.config, listener, continued),
                 notices=notices,
                 joined_seconds=started,
+                continues_seconds=seconds_at_join(continued, started) if continued is not None else None,
                 leave=self._on_leave_decided,
                 keys=keys.store,
             )
         except BaseException:
             shared_writer.release()
             raise
+        self._adopting: asyncio.Task[None] | None = None
         self._meter = StatsMeter(started)
         self._stats_due = started + STATS_SECONDS
         self._intra_due = started + INTRA_REQUEST_SECONDS
@@ -91,15 +96,19 @@ class LiveRecording:
         attempt = Attempt(request, request.make_token(), keys.store)
         try:
             await attempt.connect()
-            directory = await asyncio.to_thread(root.create, request.channel_id, clock.utc_now())
+            directory, continued = await asyncio.to_thread(choose_directory, root, request)
             notices = Notices(handler, call, directory.path)
-            live = cls(request, attempt, directory, notices, keys, started)
+            live = cls(request, attempt, directory, notices, keys, started, continued)
         except BaseException:
             keys.close()
             await attempt.close()
             raise
         notices.connection_state(ConnectionState.CONNECTED, ConnectionChangedReason.JOIN_SUCCESS)
         notices.join_success(request.channel_id, request.user.uid)
+        if continued is not None:
+            notices.warn(WarningCode.RECOVERED_FROM_CRASH, "the recorder died: its recording goes on")
+        if request.config.adopt_leftovers:
+            live._adopting = asyncio.create_task(adopt_leftovers(root.path, notices), name="channel-recorder-adopt")
         attempt.serve(live._recording)
         return live
 
@@ -248,7 +257,11 @@ class LiveRecording:
             self._notices.error(error.code, error.status, str(error))
         finally:
             self._ticking.cancel()
-            await asyncio.wait({closing, self._ticking})
+            others = {closing, self._ticking}
+            if self._adopting is not None:
+                self._adopting.cancel()
+                others.add(self._adopting)
+            await asyncio.wait(others)
             if (fault := closing.exception()) is not None:
                 logger.error("closing the connection failed", exc_info=fault)
             self._keys.close()
