@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -241,3 +241,16 @@ def test_what_nobody_announced_is_muted_and_wanted_without_effect() -> None:
     bench.tracks.want("TR_x", True, 0.0)
     assert bench.recorder.said == []
     assert bench.uplink.said == []
+
+
+def test_a_shared_screen_has_a_clock_of_its_own() -> None:
+    """Its sound begins later than the microphone: it must not be put where that one's happens to lie."""
+    bench = Bench()
+    for sid, source in (("TR_a", Source.MICROPHONE), ("TR_as", Source.SCREEN_SHARE_AUDIO)):
+        bench.tracks.publish(replace(track(sid), source=source), True, 0.0)
+        bench.tracks.begin_media(sid, MediaKind.AUDIO, "PA_1", 0.0)
+    bench.tracks.publish(replace(track("TR_vs"), source=Source.SCREEN_SHARE), True, 0.0)
+    bench.tracks.begin_media("TR_vs", MediaKind.VIDEO, "PA_1", 0.0)
+    senders = [pipe._track._sender for pipe in bench.tracks._pipes.values()]
+    assert senders[0] is not senders[1]
+    assert senders[1] is senders[2]

@@ -300,6 +300,12 @@ class Recording:
             self.leave(LeavePath.STORAGE_FAILED, now)
         if self._zero_seconds is not None:
             self._archive.recorder.advance(now - self._zero_seconds)
+            self._ask_for_frozen_pictures(now)
+
+    def _ask_for_frozen_pictures(self, now: float) -> None:
+        at_seconds = self.recording_seconds(now)
+        for sid, remedy in self._tracks.advance(at_seconds):
+            self._archive.note("pictures_frozen", at_seconds, sid=sid, asked_for=remedy)
 
     def request_key_frames(self) -> None:
         """Of all pictures being recorded."""

@@ -7,11 +7,12 @@ its media by the connection; either may come first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from channel_recorder.model import EncodedFrame, MediaKind
 from channel_recorder.recording.contract import RecordedTrack, Recorder, TrackSink
+from channel_recorder.recording.frozen import FrozenWatch, Remedy
 from channel_recorder.recording.track_pipe import TrackPipe
 from channel_recorder.timeline import Timeline
 
@@ -71,6 +72,7 @@ class _Entry:
     wanted: bool
     subscribed: bool = False
     sink: TrackSink | None = None
+    watch: FrozenWatch = field(default_factory=FrozenWatch)
 
 
 class Tracks:
@@ -141,6 +143,10 @@ class Tracks:
         self, sid: str, kind: MediaKind, sender: str, at_seconds: float, make_pipe: MakePipe = TrackPipe
     ) -> TrackPipe:
         """The connection will deliver the track: here is where. `sender`: tracks of one sender are lip-synced."""
+        entry = self._entries.get(sid)
+        if entry is not None and entry.track.source.is_screen:
+            # Sound can't be moved once it is written: a shared screen's must not depend on where the microphone's lies.
+            sender += "/screen"
         pipe = self._pipes[sid] = make_pipe(kind, self._timeline, sender)
         self._settle(sid, at_seconds)
         return pipe
@@ -159,6 +165,28 @@ class Tracks:
         for sid in list(self._pipes):
             self.end_media(sid)
         self._timeline.new_connection()
+
+    def advance(self, now_seconds: float) -> list[tuple[str, Remedy]]:
+        """Time passed. Asks again for pictures that froze; returns the sids, and what was asked for."""
+        asked: list[tuple[str, Remedy]] = []
+        for sid, entry in self._entries.items():
+            if entry.track.kind is MediaKind.VIDEO and (remedy := self._look_at(sid, entry, now_seconds)):
+                asked.append((sid, remedy))
+        return asked
+
+    def _look_at(self, sid: str, entry: _Entry, now_seconds: float) -> Remedy | None:
+        pipe = self._pipes.get(sid)
+        if pipe is None or not pipe.is_open or entry.track.muted:
+            entry.watch.rest()
+            return None
+        remedy = entry.watch.look(pipe.frames, now_seconds)
+        if remedy is Remedy.KEY_FRAME:
+            self.uplink.request_key_frame(sid)
+        elif remedy is Remedy.SUBSCRIPTION:
+            self.uplink.subscribe([sid], False)
+            entry.subscribed = False
+            self._settle_subscription(entry)
+        return remedy
 
     def request_key_frames(self) -> None:
         for sid, pipe in self._pipes.items():
