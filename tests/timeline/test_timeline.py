@@ -197,6 +197,15 @@ def test_packets_held_up_by_the_network_keep_their_places():
     assert places == pytest.approx([(n + k) * 0.02 + 0.05 for k in range(150)], abs=1e-3)
 
 
+def test_packets_that_are_repeated_after_a_long_cut_keep_their_places():
+    _, track, n = _steady()
+    regained = (n + 600) * 0.02 + 0.05
+    repeated = [track.locate((n + k) * 960, regained + k * 0.001) for k in range(600)]
+    after = [track.locate((n + k) * 960, (n + k) * 0.02 + 0.05) for k in range(650, 700)]
+    expected = [(n + k) * 0.02 + 0.05 for k in (*range(600), *range(650, 700))]
+    assert repeated + after == pytest.approx(expected, abs=1e-3)
+
+
 @pytest.mark.parametrize("jump_seconds", [-3600.0, -20.0, 2.0, 5_000.0])
 def test_after_a_jump_of_the_time_stamps_frames_are_where_they_arrive(jump_seconds: float):
     _, track, n = _steady()

@@ -38,8 +38,11 @@ STRAYS_TOLERATED = 4
 EARLY_SECONDS = 0.3
 """No frame is recorded so long before it was sent: its time stamp jumped ahead."""
 LATE_SECONDS = 1.0
-LATE_AT_ONCE_SECONDS = 10.0
-"""No network holds a packet so long: the time stamps stood still or jumped back."""
+LATE_AT_ONCE_SECONDS = 30.0
+"""No network holds a packet so long, and no server repeats one so old after a cut (livekit-server: of 10 s, all
+pictures): the time stamps stood still."""
+BACK_AT_ONCE_SECONDS = 10.0
+"""The same for time stamps that are not above the last: they jumped back."""
 LATE_WATCH_SECONDS = 0.5
 LATE_FALL_SECONDS = 0.05
 """A queue that drains makes frames less late, by more than this while they are watched; a pause doesn't."""
@@ -336,7 +339,7 @@ class TrackTimeline:
     def _located_behind(self, timestamp: int, arrival_seconds: float) -> float:
         """A time stamp not above the last: doubled, out of order, or the time stamps jumped back."""
         target = timestamp * self._seconds_per_tick + self._intercept
-        if self._has_jumped(arrival_seconds - self._origin - target, arrival_seconds):
+        if self._has_jumped(arrival_seconds - self._origin - target, arrival_seconds, BACK_AT_ONCE_SECONDS):
             self._last_seconds = self._begin_again(timestamp, arrival_seconds)
             self._last_timestamp = timestamp
         return self._last_seconds
@@ -344,10 +347,12 @@ class TrackTimeline:
     def _doubt(self, timestamp: int, arrival_seconds: float, seconds: float) -> float:
         """The frame lies impossibly early or very late, unless that is an error which is being slewed away."""
         delay = arrival_seconds - self._origin - (seconds - self._error)
-        return self._begin_again(timestamp, arrival_seconds) if self._has_jumped(delay, arrival_seconds) else seconds
+        if self._has_jumped(delay, arrival_seconds, LATE_AT_ONCE_SECONDS):
+            return self._begin_again(timestamp, arrival_seconds)
+        return seconds
 
-    def _has_jumped(self, delay: float, arrival_seconds: float) -> bool:
-        if delay < -EARLY_SECONDS or delay > LATE_AT_ONCE_SECONDS:
+    def _has_jumped(self, delay: float, arrival_seconds: float, at_once_seconds: float) -> bool:
+        if delay < -EARLY_SECONDS or delay > at_once_seconds:
             return True
         return delay > LATE_SECONDS and self._is_paused_sender(delay, arrival_seconds)
 
