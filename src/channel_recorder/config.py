@@ -120,6 +120,9 @@ class RecordingConfig(BaseModel):
     continue_within_sec: Annotated[int, Field(ge=0)] = 600
     """Joined again so soon after a crash, with the same folder, channel and uid: the recording goes on where it was, on
     the same timeline, in new files. 0: always a new recording."""
+    fsync: Literal["never", "second", "always"] = "second"
+    """How often what was written goes from memory to the disk, for a power failure: each second, ten times a second, or
+    as the system likes. A killed process loses nothing by it."""
     adopt_leftovers: bool = False
     """Finish what other recorders that died left unfinished in the folder, while recording."""
 

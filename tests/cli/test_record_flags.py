@@ -26,6 +26,7 @@ TRIED: dict[str, tuple[str, object]] = {
     "record_file_root_dir": ("/srv/recordings", Path("/srv/recordings")),
     "cfg_file_path": ("/etc/recorder.json", Path("/etc/recorder.json")),
     "continue_within_sec": ("30", 30),
+    "fsync": ("always", "always"),
     "audio_codec": ("aac", "aac"),
     "subscribe_video_uids": ("7,9", (7, 9)),
     "subscribe_audio_uids": ("4294967295", (4294967295,)),

@@ -13,7 +13,7 @@ from channel_recorder.errors import StorageError
 from channel_recorder.events import ChannelEvent
 from channel_recorder.model import Source, User
 from channel_recorder.recording.continuation import EarlierFiles, Interrupted
-from channel_recorder.recording.contract import FileClosed, FileEvent
+from channel_recorder.recording.contract import FileClosed, FileCreated, FileEvent
 from channel_recorder.recording.facts import UidOf, channel_fact, file_fact
 from channel_recorder.recording.journal import Journal
 from channel_recorder.recording.manifest import Manifest, ManifestFile, build_manifest
@@ -23,6 +23,7 @@ from channel_recorder.recording.uid_log import UidLogs, metadata_text
 from channel_recorder.storage.directory import RecordingDirectory, storage_error
 from channel_recorder.storage.finalize import FileHasher, write_atomically, write_done_marker
 from channel_recorder.storage.reserve import SpaceReserve
+from channel_recorder.storage.syncing import SyncedFiles
 
 DATA_LIMIT_BYTES = 64 * 2**20
 """Of what participants send as data: more is counted, so that nobody fills the disk by chatting."""
@@ -44,13 +45,15 @@ class RecordingLedger:
         sync_interval_seconds: float | None = None,
         reserve: SpaceReserve | None = None,
         continued: Interrupted | None = None,
+        synced: SyncedFiles | None = None,
         wall_clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """`sync_interval_seconds`: see `Journal`. `reserve`: room for the end of a recording whose disk is full.
-        `continued`: what an earlier recorder left, which died.
+        `continued`: what an earlier recorder left, which died. `synced`: brings files to the disk as they grow.
         `wall_clock` stamps journal lines, nothing else."""
         self.directory = directory
         self._reserve = reserve
+        self._synced = synced
         self._earlier: EarlierFiles | None = None
         self._on_failure = on_failure
         self._wall_clock = wall_clock
@@ -69,7 +72,11 @@ class RecordingLedger:
                 self._continue(continued)
         except OSError as error:
             self.make_room()
+            if synced is not None:
+                synced.close()
             raise storage_error(directory.journal_path, error) from error
+
+        self._sync(directory.journal_path)
 
     def _continue(self, interrupted: Interrupted) -> None:
         """Raises `OSError`."""
@@ -114,6 +121,8 @@ class RecordingLedger:
     def event(self, event: FileEvent) -> None:
         """Write down what a recorder told about its files."""
         fact, fields = file_fact(event)
+        if isinstance(event, FileCreated):
+            self._sync(self.directory.path / event.name)
         self.note(fact, event.at_seconds, **fields)
         try:
             self._uid_logs.event(event)
@@ -121,6 +130,8 @@ class RecordingLedger:
             self._fail(self.directory.path, error)
         if isinstance(event, FileClosed):
             self._closed[event.name] = event
+            if self._synced is not None:
+                self._synced.remove(self.directory.path / event.name)
             self._hasher.add(self.directory.path / event.name)
 
     def begin_recording(self, started_at: datetime) -> None:
@@ -156,6 +167,8 @@ class RecordingLedger:
             sealed_tracks=self._sealed.entries(),
         )
         try:
+            if self._synced is not None:
+                self._synced.close()
             self._journal.sync()
             write_atomically(self.directory.manifest_path, manifest.to_json())
             write_done_marker(self.directory.done_path)
@@ -180,7 +193,13 @@ class RecordingLedger:
         return True
 
     def _uid_log_path(self, uid: int, at_seconds: float) -> Path:
-        return self.directory.uid_log_path(uid, at_seconds)
+        path = self.directory.uid_log_path(uid, at_seconds)
+        self._sync(path)
+        return path
+
+    def _sync(self, path: Path) -> None:
+        if self._synced is not None:
+            self._synced.add(path)
 
     def _end_uid_logs(self, at_seconds: float) -> None:
         try:

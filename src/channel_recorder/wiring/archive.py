@@ -7,23 +7,26 @@ import errno
 from collections.abc import Callable
 
 from channel_recorder.config import RecordingConfig
+from channel_recorder.errors import StorageError
 from channel_recorder.recording.archive import Archive, ArchiveListener, QueuedArchive
 from channel_recorder.recording.continuation import Interrupted
-from channel_recorder.recording.contract import FileEvent, Recorder
+from channel_recorder.recording.contract import FileEvent, Recorder, StorageFailed
 from channel_recorder.recording.individual import IndividualOptions, IndividualRecorder
 from channel_recorder.recording.ledger import RecordingLedger
 from channel_recorder.recording.sealed_recorder import SealedRecorder
-from channel_recorder.recording.writer import WriterThread
+from channel_recorder.recording.writer import BATCH_SECONDS, WriterThread
 from channel_recorder.shared import Shared
 from channel_recorder.storage.directory import RecordingDirectory, storage_error
-from channel_recorder.storage.guard import DiskGuard
+from channel_recorder.storage.guard import DiskGuard, is_final
 from channel_recorder.storage.reserve import SpaceReserve
+from channel_recorder.storage.syncing import SyncedFiles, Syncer
 
 RESERVE_BYTES = 8 * 2**20
 """Kept free for the end of a recording: indexes (1 MB per hour and file), logs, manifest."""
-SYNC_SECONDS = 1.0
-"""How much of the journal a power failure may cost."""
+SYNC_SECONDS = {"second": 1.0, "always": BATCH_SECONDS}
+"""How much a power failure may cost beside what waits for a whole cluster, page or fragment: a quarter of a second."""
 
+shared_syncer = Shared(Syncer, Syncer.stop)
 shared_writer = Shared(WriterThread, WriterThread.stop)
 
 
@@ -37,12 +40,18 @@ def open_archive(
     """The listener is called on the running loop, whatever thread things happen on. Raises StorageError."""
     loop = asyncio.get_running_loop()
     reserve = _keep_room(directory)
+
+    def on_sync_failed(error: StorageError) -> None:
+        event = StorageFailed(at_seconds=0.0, name="", message=str(error), final=is_final(error))
+        _on_loop(loop, listener.on_file_event, event)
+
+    synced = _keep_synced(directory, config, on_sync_failed)
     ledger = RecordingLedger(
         directory,
+        synced=synced,
         reserve=reserve,
         continued=continued,
         on_failure=lambda error: _on_loop(loop, listener.on_archive_failed, error),
-        sync_interval_seconds=SYNC_SECONDS,
     )
     options = IndividualOptions(
         audio_codec=config.audio_codec,
@@ -76,6 +85,15 @@ def open_archive(
         on_error=lambda error: _on_loop(loop, listener.on_archive_failed, error),
         on_overload=listener.on_overload,
     )
+
+
+def _keep_synced(
+    directory: RecordingDirectory, config: RecordingConfig, on_error: Callable[[StorageError], None]
+) -> SyncedFiles | None:
+    interval_seconds = SYNC_SECONDS.get(config.fsync)
+    if interval_seconds is None:
+        return None
+    return shared_syncer.acquire().open(directory.path, interval_seconds, on_error, shared_syncer.release)
 
 
 def _keep_room(directory: RecordingDirectory) -> SpaceReserve | None:
