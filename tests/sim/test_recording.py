@@ -40,7 +40,7 @@ def test_on_a_good_network_everything_is_there_and_in_step(tmp_path: Path, codec
 
 
 @pytest.mark.parametrize(
-    ("loss", "pictures", "packets"), [(0.01, 0, 0), (0.05, 0, 0), (0.1, 0, 0), (0.2, 70, 8), (0.3, 300, 40)]
+    ("loss", "pictures", "packets"), [(0.01, 0, 0), (0.05, 0, 0), (0.1, 0, 0), (0.2, 40, 5), (0.3, 200, 20)]
 )
 def test_random_loss_is_repaired(tmp_path: Path, loss: float, pictures: int, packets: int) -> None:
     """Of 450 pictures and 1500 packets of sound. Requests and repeated packets are lost as often."""
