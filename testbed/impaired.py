@@ -133,7 +133,11 @@ class ImpairedPath:
         except aiohttp.ClientError:
             return web.Response(status=502)
         member = web.WebSocketResponse(autoping=False, max_msg_size=0)
-        await member.prepare(request)
+        try:
+            await member.prepare(request)
+        except ConnectionResetError:  # it has given up meanwhile
+            await server.close()
+            return member
         pumps = [
             asyncio.create_task(self._pump(server, member, self._to_member)),
             asyncio.create_task(self._pump(member, server, self._to_server)),
