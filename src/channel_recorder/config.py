@@ -118,11 +118,11 @@ class RecordingConfig(BaseModel):
     """JSON file whose key Recording_Dir names the folder everything lands in, instead of record_file_root_dir."""
 
     continue_within_sec: Annotated[int, Field(ge=0)] = 600
-    """Joined again so soon after a crash, with the same folder, channel and uid: the recording goes on where it was, on
-    the same timeline, in new files. 0: always a new recording."""
+    """Joined again so soon after a crash (same folder, channel, uid), the same recording goes on. 0: never."""
     fsync: Literal["never", "second", "always"] = "second"
-    """How often what was written goes from memory to the disk, for a power failure: each second, ten times a second, or
-    as the system likes. A killed process loses nothing by it."""
+    """How soon files survive a power failure: after a second, always (0.1 s), or never (as the system likes)."""
+    space_reserve_mb: Annotated[int, Field(ge=0, le=1024)] = 8
+    """Disk space kept for the end of a recording whose disk gets full: its indexes take 1 MB per hour and file."""
     adopt_leftovers: bool = False
     """Finish what other recorders that died left unfinished in the folder, while recording."""
 

@@ -27,6 +27,7 @@ TRIED: dict[str, tuple[str, object]] = {
     "cfg_file_path": ("/etc/recorder.json", Path("/etc/recorder.json")),
     "continue_within_sec": ("30", 30),
     "fsync": ("always", "always"),
+    "space_reserve_mb": ("64", 64),
     "audio_codec": ("aac", "aac"),
     "subscribe_video_uids": ("7,9", (7, 9)),
     "subscribe_audio_uids": ("4294967295", (4294967295,)),

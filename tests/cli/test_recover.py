@@ -90,5 +90,9 @@ def test_one_that_fails_does_not_keep_the_others(
     assert lines[2] == "1 recording recovered, 1 failed"
     assert second.done_path.exists()
     monkeypatch.undo()
+    first.manifest_path.mkdir()
+    assert main(["recover", str(tmp_path)]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "0 recordings recovered, 1 failed, 1 whole already"
+    first.manifest_path.rmdir()
     assert main(["recover", str(tmp_path)]) == 0
     assert first.done_path.exists()

@@ -231,15 +231,29 @@ def _is_live(directory: RecordingDirectory) -> bool:
 def find_unfinished(folder: Path) -> list[RecordingDirectory]:
     """Recordings in the folder that have no end, be it for a living process. Raises `StorageError`."""
     try:
-        return [found for found in find_recordings(folder) if not _is_empty(found) and _finished(found) is None]
+        return [found for found in find_recordings(folder) if _is_unfinished(found)]
     except OSError as error:
         raise storage_error(folder, error) from error
+
+
+def _is_unfinished(directory: RecordingDirectory) -> bool:
+    try:
+        return not _is_empty(directory) and _finished(directory) is None
+    except OSError:
+        return True  # what is wrong with it, its recovery will say
 
 
 def check_is_folder(folder: Path) -> None:
     """Raises `StorageError`."""
     if not folder.is_dir():
         raise StorageError(f"{folder} is no folder: name a recording's folder, or one with recordings in it")
+
+
+def _known_work_bytes(directory: RecordingDirectory) -> int:
+    try:
+        return work_bytes(directory)
+    except StorageError:
+        return 0
 
 
 def recover_all(folder: Path, tell: Callable[[int, int], None]) -> Iterator[Recovery | StorageError]:
@@ -251,7 +265,7 @@ def recover_all(folder: Path, tell: Callable[[int, int], None]) -> Iterator[Reco
         found = find_recordings(folder)
     except OSError as error:
         raise storage_error(folder, error) from error
-    total = sum(work_bytes(directory) for directory in found)
+    total = sum(map(_known_work_bytes, found))
     done = 0
 
     def advance(bytes_done: int) -> None:

@@ -21,8 +21,6 @@ from channel_recorder.storage.guard import DiskGuard, is_final
 from channel_recorder.storage.reserve import SpaceReserve
 from channel_recorder.storage.syncing import SyncedFiles, Syncer
 
-RESERVE_BYTES = 8 * 2**20
-"""Kept free for the end of a recording: indexes (1 MB per hour and file), logs, manifest."""
 SYNC_SECONDS = {"second": 1.0, "always": BATCH_SECONDS}
 """How much a power failure may cost beside what waits for a whole cluster, page or fragment: a quarter of a second."""
 
@@ -39,7 +37,7 @@ def open_archive(
 ) -> QueuedArchive:
     """The listener is called on the running loop, whatever thread things happen on. Raises StorageError."""
     loop = asyncio.get_running_loop()
-    reserve = _keep_room(directory)
+    reserve = _keep_room(directory, config.space_reserve_mb * 2**20)
 
     def on_sync_failed(error: StorageError) -> None:
         event = StorageFailed(at_seconds=0.0, name="", message=str(error), final=is_final(error))
@@ -96,10 +94,12 @@ def _keep_synced(
     return shared_syncer.acquire().open(directory.path, interval_seconds, on_error, shared_syncer.release)
 
 
-def _keep_room(directory: RecordingDirectory) -> SpaceReserve | None:
-    """None: the file system can't. Raises StorageError for a full disk."""
+def _keep_room(directory: RecordingDirectory, size_bytes: int) -> SpaceReserve | None:
+    """None: not wanted, or the file system can't. Raises StorageError for a full disk."""
+    if not size_bytes:
+        return None
     try:
-        return SpaceReserve(directory.reserve_path, RESERVE_BYTES)
+        return SpaceReserve(directory.reserve_path, size_bytes)
     except OSError as error:
         if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
             return None
