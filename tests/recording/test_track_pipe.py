@@ -146,3 +146,25 @@ def test_no_frame_is_recorded_twice_or_out_of_order_or_before_the_beginning(step
                 pass
     assert sink.numbers == expected
     assert all(frame.time_seconds >= 0.0 for frame in sink.frames)
+
+
+def test_pictures_wait_for_what_a_decoder_of_sound_looks_ahead() -> None:
+    """So that a beep is heard when its flash is seen."""
+    heard, seen = Sink(), Sink()
+    for kind, sink, first in ((MediaKind.AUDIO, heard, sound(50)), (MediaKind.VIDEO, seen, picture(15, key=True))):
+        pipe = pipe_of(kind)
+        pipe.open(sink, 0.0, lambda _: None)
+        pipe.on_frame(first)
+    assert heard.frames[0].time_seconds == pytest.approx(1.0)
+    assert seen.frames[0].time_seconds == pytest.approx(1.0065)
+
+
+def test_what_the_timeline_has_not_corrected_yet_goes_with_the_frame() -> None:
+    pipe, sink = pipe_of(MediaKind.VIDEO), Sink()
+    pipe.open(sink, 0.0, lambda _: None)
+    for number in range(60):
+        frame = picture(number, key=True)
+        frame.arrival_seconds += 0.05 if number < 5 else 0.0
+        pipe.on_frame(frame)
+    errors = [frame.error_seconds for frame in sink.frames]
+    assert max(errors) > 0.02 > errors[-1] == 0.0, "the first packets came late: what was made of it is slewed away"

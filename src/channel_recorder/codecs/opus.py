@@ -14,6 +14,10 @@ SILENCE_20MS = b"\xf8\xff\xfe"
 
 SILENCE_20MS_TICKS = 960
 
+LOOK_AHEAD_SECONDS = 0.0065
+"""What was said comes out of a decoder so much later than the packet's place: libopus encodes looking ahead (its usual
+modes; RFC 7845 section 4.2 tells a player of a whole stream to skip it)."""
+
 _MAX_PACKET_TICKS = 5760
 _MAX_DTX_BYTES = 2
 _SILENCE_BODY = b"\xff\xfe"

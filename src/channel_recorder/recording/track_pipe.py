@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from channel_recorder.codecs.opus import LOOK_AHEAD_SECONDS
 from channel_recorder.model import EncodedFrame, MediaKind
 from channel_recorder.recording.contract import TrackSink
 from channel_recorder.timeline import Timeline
@@ -79,7 +80,8 @@ class TrackPipe:
         `on_first_frame` is called once in the life of the pipe, with the first key frame or packet of sound.
         """
         self._sink = sink
-        self._zero_seconds = zero_seconds
+        # Decoders put out sound so much later than where its packets lie: pictures wait for it.
+        self._zero_seconds = zero_seconds - (LOOK_AHEAD_SECONDS if self.kind is MediaKind.VIDEO else 0.0)
         self._on_first_frame = on_first_frame
         self._write = self._record if self._told_first else self._first
         held, self._held = self._held, []
