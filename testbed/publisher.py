@@ -29,6 +29,12 @@ class Publisher(Person):
     def is_there(self) -> bool:
         return self._process is not None
 
+    @property
+    def process_id(self) -> int:
+        if self._process is None:
+            raise PersonError(f"{self.identity} is not there")
+        return self._process.pid
+
     async def _begin(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "testbed.participant"),

@@ -115,6 +115,10 @@ class Recorder:
     def storage_dir(self) -> Path:
         return Path(next(event["storage_dir"] for event in self.events if event["event"] == "joined"))
 
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
     def send_signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
