@@ -67,7 +67,7 @@ class ImpairedPath:
         self._client = aiohttp.ClientSession()
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(application, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, 0)
         await site.start()
@@ -114,6 +114,9 @@ class ImpairedPath:
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_HEADERS}
         headers = {key: value for key, value in headers.items() if not key.lower().startswith("sec-websocket")}
         await self._open.wait()
+        if request.transport is None or request.transport.is_closing():
+            # Given up during a cut: as a connection that never came about, it must not join after a later one.
+            return web.Response(status=502)
         if request.headers.get("upgrade", "").lower() == "websocket":
             return await self._serve_socket(request, url, headers)
         try:
