@@ -96,6 +96,15 @@ def test_pictures_and_sound_come_together_in_one_file(tmp_path: Path, codec: Cod
     assert read_manifest(done.path / "manifest.json").started_at == STARTED
 
 
+def test_a_picture_that_came_a_little_later_is_in_the_same_file(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    kept.send_sound(1.0)
+    kept.send_pictures(Codec.VP8, 1.8)
+    kept.end()
+    (file,) = unseal(kept.folder, store(given())).manifest.files
+    assert [stream.kind for stream in file.streams] == [MediaKind.VIDEO, MediaKind.AUDIO]
+
+
 def test_pictures_after_a_loss_begin_with_the_next_key_frame(tmp_path: Path) -> None:
     kept = Kept(tmp_path)
     kept.send_pictures(Codec.VP8, 1.0, lost_before=10)

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from channel_recorder.storage.names import JOURNAL
 
 FOLDER = "unsealed"
 ADVANCE_SECONDS = 0.1
+ANNOUNCED_SECONDS = 3.0
+"""Tracks are known so long before their first frame, so that sound waits for the picture it belongs to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,21 +173,25 @@ def _replay(tracks: Iterable[SealedReplay], recorder: Recorder) -> float:
         while due_seconds < now_seconds:
             recorder.advance(due_seconds)
             due_seconds += ADVANCE_SECONDS
-        if frame is None:
-            if track.sink is not None:
-                track.sink.close(now_seconds)
-            continue
         if track.sink is None:
             recorder.user_joined(track.header.track.user, now_seconds)
             track.sink = recorder.add_track(track.header.track, now_seconds)
-        track.sink.write(frame)
+        elif frame is None:
+            track.sink.close(now_seconds)
+        else:
+            track.sink.write(frame)
     return now_seconds
 
 
 def _timed(track: SealedReplay) -> Iterator[tuple[float, SealedReplay, EncodedFrame | None]]:
-    """Frames with their times, and at last the end."""
-    end_seconds = 0.0
-    for frame in track:
+    """The announcement, frames with their times, and at last the end."""
+    frames = iter(track)
+    first = next(frames, None)
+    if first is None:
+        return
+    end_seconds = first.time_seconds
+    yield max(0.0, end_seconds - ANNOUNCED_SECONDS), track, None
+    for frame in chain((first,), frames):
         end_seconds = max(end_seconds, frame.time_seconds)
         yield end_seconds, track, frame
     yield end_seconds, track, None
