@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from testbed import children
 from testbed.person import Captured, Person, PersonError
 
 __all__ = ["Captured", "Publisher"]
@@ -36,14 +37,8 @@ class Publisher(Person):
         return self._process.pid
 
     async def _begin(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "testbed.participant"),
-            cwd=ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=MAX_LINE_BYTES,
-        )
+        command = (sys.executable, "-m", "testbed.participant")
+        self._process = await children.start(*command, cwd=ROOT, limit=MAX_LINE_BYTES)
 
     async def _end(self) -> None:
         process, self._process = self._process, None

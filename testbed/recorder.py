@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from testbed import children
 from testbed.server_process import API_KEY, API_SECRET
 
 JOIN_LIMIT_SECONDS = 20
@@ -80,13 +81,12 @@ class Recorder:
     async def start(
         cls, server: Reachable, channel: str, root: Path, *flags: str, uid: int = 900, idle_limit_sec: int = 60
     ) -> Self:
-        process = await asyncio.create_subprocess_exec(
+        process = await children.start(
             *(sys.executable, "-m", "channel_recorder.cli", "record", channel, "--json"),
             *("--uid", str(uid), "--record-file-root-dir", str(root), "--idle-limit-sec", str(idle_limit_sec)),
             *flags,
             env=os.environ | environment(server),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL,
             limit=MAX_LINE_BYTES,
         )
         recorder = cls(process)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.children import kill_those_left
 from testbed.embedded import EmbeddedServer
 from testbed.server import CURRENT_VERSION, OLD_VERSION, LiveKitServer
 from testbed.server_process import ServerProcess
@@ -26,6 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.interop)
+
+
+def pytest_runtest_teardown() -> None:
+    """Scenes are over when they have been told: one that failed must not starve the next."""
+    kill_those_left()
 
 
 def make_server(which: str) -> ServerProcess:
