@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 .NOTPARALLEL:
 
-.PHONY: help demo test check unit interop bench fuzz torture clean
+.PHONY: help demo test check unit interop bench fuzz fuzz-briefly torture wheel clean
 
 help:
 	@echo "make demo     record a call of two synthetic participants, and show what came of it"
-	@echo "make test     everything: check, unit, interop"
+	@echo "make test     everything: check, unit, a minute of fuzz, interop"
 	@echo "make check    linter, formatter, types"
 	@echo "make unit     tests without servers, browsers and waiting"
 	@echo "make interop  tests against livekit-server, official clients and players"
@@ -26,7 +26,7 @@ help:
 demo: .setup-demo
 	@$(BIN)/python -m demo
 
-test: check unit interop
+test: check unit fuzz-briefly interop
 
 check: .setup-test
 	$(BIN)/ruff check
@@ -47,6 +47,9 @@ SECONDS ?= 600
 SEED ?= 0
 fuzz: .setup-test
 	@$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED)
+
+fuzz-briefly: .setup-test
+	$(BIN)/python -m fuzz --seconds 60 --seed 1
 
 wheel: .setup-test
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
