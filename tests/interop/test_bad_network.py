@@ -130,10 +130,10 @@ async def rebind(paths: dict[str, ImpairedPath]) -> None:
 
 
 @pytest.fixture(scope="module")
-def story(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(client_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Story:
     story = Story()
     for number in range(HELD_AT_MOST):
-        story = asyncio.run(hold_call(server, f"bad-network-{number}", tmp_path_factory.mktemp("bad-network")))
+        story = asyncio.run(hold_call(client_server, f"bad-network-{number}", tmp_path_factory.mktemp("bad-network")))
         if story.is_fit:
             break
     return story
