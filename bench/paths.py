@@ -88,7 +88,7 @@ class Paths:
         peer = _connect(self._tracks(index, stage), self._streams, self._clock)
         self._peers.append(peer)
         if stage is Stage.SRTP:
-            peer._transport._handlers = _replace_rtp(peer)
+            peer._transport._secure._on_rtp = _counting(peer)
         return _protocol(peer._transport.receive_media)
 
     def _count(self, packet: bytes) -> None:
@@ -150,23 +150,14 @@ def _protocol(on_media: Callable[[bytes], None]) -> _Protocol:
     return _Protocol(cast("Any", _NoIce()), handlers)
 
 
-def _replace_rtp(peer: SubscriberPeer) -> Any:
+def _counting(peer: SubscriberPeer) -> Callable[[bytes], None]:
     """Decrypted packets are counted, no more."""
-    receiver = peer._receiver
-    streams = receiver._streams
-    handlers = peer._transport._handlers
-    counters = next(iter(streams.values()))._counters
+    counters = next(iter(peer._receiver._streams.values()))._counters
 
     def count(packet: bytes) -> None:
         counters.packets += 1
 
-    return type(handlers)(
-        on_rtp=count,
-        on_rtcp=handlers.on_rtcp,
-        on_application_data=handlers.on_application_data,
-        on_state=handlers.on_state,
-        on_candidate=handlers.on_candidate,
-    )
+    return count
 
 
 def _ignore(_: object) -> None:
