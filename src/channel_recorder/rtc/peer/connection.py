@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Callable, Collection, Sequence
 
@@ -13,6 +12,7 @@ from channel_recorder.model import Codec, IceServer
 from channel_recorder.rtc.description import MediaDescription, TrackListener
 from channel_recorder.rtc.peer.contract import PeerListener, PeerState
 from channel_recorder.rtc.peer.data import DataEndpoint
+from channel_recorder.rtc.peer.feedback_timer import FeedbackTimer
 from channel_recorder.rtc.peer.negotiation import Changes, Negotiator
 from channel_recorder.rtc.peer.sections import DataChannels
 from channel_recorder.rtc.peer.secure import SecureTransport, TransportHandlers, TransportOptions
@@ -63,8 +63,7 @@ class SubscriberPeer:
         )
         self._data_channels: DataChannels | None = None
         self._data: DataEndpoint | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_seconds = math.inf
+        self._timer = FeedbackTimer(lambda: self._receiver.next_timer_seconds, self._send_feedback, now)
         self._negotiating = asyncio.Lock()
 
     @property
@@ -110,7 +109,7 @@ class SubscriberPeer:
 
     async def close(self) -> None:
         """Say good-bye and free everything. No m-line is reported as removed."""
-        self._stop_timer()
+        self._timer.stop()
         self._close_data()
         await self._transport.close()
 
@@ -164,7 +163,7 @@ class SubscriberPeer:
     def _on_rtp(self, packet: bytes) -> None:
         receiver = self._receiver
         receiver.receive_rtp(packet, self._now())
-        if receiver.next_timer_seconds < self._timer_seconds:
+        if receiver.next_timer_seconds < self._timer.seconds:
             self._rearm_if_sooner()
 
     def _on_rtcp(self, packet: bytes) -> None:
@@ -172,33 +171,21 @@ class SubscriberPeer:
         self._rearm_if_sooner()
 
     def _rearm_if_sooner(self) -> None:
-        """One loop timer, for the receiver's next deadline. Reports need a path, so none runs before."""
-        next_seconds = self._receiver.next_timer_seconds
-        if self.state is not PeerState.CONNECTED or next_seconds >= self._timer_seconds:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_seconds = next_seconds
-        delay_seconds = max(0.0, next_seconds - self._now())
-        self._timer = asyncio.get_running_loop().call_later(delay_seconds, self._on_timer)
+        """Reports need a path, so none runs before."""
+        if self.state is PeerState.CONNECTED:
+            self._timer.arm_if_sooner()
 
-    def _on_timer(self) -> None:
-        self._timer, self._timer_seconds = None, math.inf
-        for packet in self._receiver.rtcp_to_send(self._now()):
+    def _send_feedback(self, now_seconds: float) -> None:
+        for packet in self._receiver.rtcp_to_send(now_seconds):
             self._transport.send_rtcp(packet)
         self._rearm_if_sooner()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_seconds = None, math.inf
 
     def _on_state(self, state: PeerState, detail: str) -> None:
         if state is PeerState.CONNECTED:
             self._rearm_if_sooner()
             self._open_data()
         elif state is not PeerState.CONNECTING:
-            self._stop_timer()
+            self._timer.stop()
             self._close_data()
         self._listener.on_state(state, detail)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -19,6 +17,7 @@ from channel_recorder.rtc.forward.uplink import Uplink
 from channel_recorder.rtc.forward.uplink_track import UplinkTrack
 from channel_recorder.rtc.peer.contract import PeerState
 from channel_recorder.rtc.peer.data import DataEndpoint
+from channel_recorder.rtc.peer.feedback_timer import FeedbackTimer
 from channel_recorder.rtc.peer.sections import DataChannels
 from channel_recorder.rtc.serve.answering import AnsweringNegotiator, OfferChanges
 from channel_recorder.rtc.serve.contract import (
@@ -85,8 +84,7 @@ class ServingPeerConnection:
         """Of those that have an m-line."""
         self._data_channels: DataChannels | None = None
         self._data: DataEndpoint | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_seconds = math.inf
+        self._timer = FeedbackTimer(self._next_timer_seconds, self._send_feedback, now)
         self._is_closed = False
 
     # serve.contract.ServingPeer
@@ -235,7 +233,7 @@ class ServingPeerConnection:
     def _on_rtp(self, packet: bytes) -> None:
         uplink = self._uplink
         uplink.receive_rtp(packet, self._now())
-        if uplink.next_timer_seconds < self._timer_seconds:
+        if uplink.next_timer_seconds < self._timer.seconds:
             self._rearm_if_sooner()
 
     def _on_rtcp(self, packet: bytes) -> None:
@@ -245,20 +243,15 @@ class ServingPeerConnection:
         self._rearm_if_sooner()
 
     def _rearm_if_sooner(self) -> None:
-        """One loop timer, for the next deadline of both directions. Reports need a path, so none runs before."""
-        next_seconds = min(self._uplink.next_timer_seconds, self._downlink.next_timer_seconds)
-        if self.state is not PeerState.CONNECTED or next_seconds >= self._timer_seconds:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_seconds = next_seconds
-        delay_seconds = max(0.0, next_seconds - self._now())
-        self._timer = asyncio.get_running_loop().call_later(delay_seconds, self._on_timer)
+        """Reports need a path, so none runs before."""
+        if self.state is PeerState.CONNECTED:
+            self._timer.arm_if_sooner()
 
-    def _on_timer(self) -> None:
-        self._timer, self._timer_seconds = None, math.inf
-        now = self._now()
-        for packet in self._uplink.rtcp_to_send(now) + self._downlink.rtcp_to_send(now):
+    def _next_timer_seconds(self) -> float:
+        return min(self._uplink.next_timer_seconds, self._downlink.next_timer_seconds)
+
+    def _send_feedback(self, now_seconds: float) -> None:
+        for packet in self._uplink.rtcp_to_send(now_seconds) + self._downlink.rtcp_to_send(now_seconds):
             self._transport.send_rtcp(packet)
         self._rearm_if_sooner()
 
@@ -274,9 +267,7 @@ class ServingPeerConnection:
 
     def _release(self) -> None:
         """Nothing is received, forwarded or timed any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_seconds = None, math.inf
+        self._timer.stop()
         data, self._data = self._data, None
         if data is not None:
             data.close()
