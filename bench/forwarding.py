@@ -18,16 +18,14 @@ from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import MediaDescription, PayloadType, SendDescription
 from channel_recorder.rtc.forward.down_track import DownTrack
 from channel_recorder.rtc.forward.downlink import Downlink
-from channel_recorder.rtc.forward.levels import AUDIO_LEVEL_URI
-from channel_recorder.rtc.forward.uplink import RID_URI, Uplink
-from channel_recorder.rtc.receive.receiver import MID_URI
+from channel_recorder.rtc.forward.uplink import Uplink
+from channel_recorder.rtc.wire.extension_uris import AUDIO_LEVEL_URI, MID_URI, RID_URI, TRANSPORT_CC_URI
 from channel_recorder.rtc.wire.rtp import RtpPacket
 
 GOAL_US = 1.5
 PACKETS = 20_000
 ROUNDS = 5
 SUBSCRIBERS = 10
-TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 MID_ID, RID_ID, LEVEL_ID, TRANSPORT_CC_ID = 4, 10, 1, 3
 EXTENSIONS = {MID_ID: MID_URI, RID_ID: RID_URI, LEVEL_ID: AUDIO_LEVEL_URI, TRANSPORT_CC_ID: TRANSPORT_CC_URI}
 _KEY = b"\x10\x00\x00\x9d\x01\x2a\x80\x02\xe0\x01"

@@ -13,12 +13,10 @@ from math import inf
 
 from channel_recorder.model import Codec
 from channel_recorder.rtc.description import MediaDescription, PayloadType
-from channel_recorder.rtc.receive.receiver import MID_URI
-from channel_recorder.rtc.receive.stream import ORIENTATION_URI
 from channel_recorder.rtc.wire import rtcp
+from channel_recorder.rtc.wire.extension_uris import MID_URI, TRANSPORT_CC_URI, VIDEO_ORIENTATION_URI
 from channel_recorder.rtc.wire.rtp import RtpPacket
 
-TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 MID_ID, ORIENTATION_ID, TRANSPORT_CC_ID = 3, 4, 5
 NTP_ORIGIN_SECONDS = 3.9e9
 
@@ -77,7 +75,7 @@ class StreamSettings:
 
     def description(self, announce_ssrc: bool = True) -> MediaDescription:
         """What negotiation would have agreed on."""
-        uris = {MID_ID: MID_URI, ORIENTATION_ID: ORIENTATION_URI, TRANSPORT_CC_ID: TRANSPORT_CC_URI}
+        uris = {MID_ID: MID_URI, ORIENTATION_ID: VIDEO_ORIENTATION_URI, TRANSPORT_CC_ID: TRANSPORT_CC_URI}
         key_frames = {"ccm fir"} if self.fir_only else {"nack pli", "ccm fir"}
         feedback = ({"nack"} if self.nack else set()) | (set() if self.is_sound else key_frames | {"goog-remb"})
         if TRANSPORT_CC_ID in self.extensions:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import MediaDescription, PayloadType
-from channel_recorder.rtc.forward.uplink import REPAIRED_RID_URI, RID_URI
-from channel_recorder.rtc.receive.receiver import MID_URI
 from channel_recorder.rtc.wire import rtcp
+from channel_recorder.rtc.wire.extension_uris import MID_URI, REPAIRED_RID_URI, RID_URI
 from channel_recorder.rtc.wire.rtp import RtpPacket
 from tests.sim.sender import NTP_ORIGIN_SECONDS, StreamSettings, SyntheticSender, SyntheticStream
 

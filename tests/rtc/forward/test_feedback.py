@@ -8,14 +8,12 @@ import pytest
 
 from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import MediaDescription
-from channel_recorder.rtc.forward.levels import AUDIO_LEVEL_URI
 from channel_recorder.rtc.receive.receiver import ESTIMATED_BITRATE_BPS
 from channel_recorder.rtc.receive.statistics import Drop
 from channel_recorder.rtc.wire import rtcp
+from channel_recorder.rtc.wire.extension_uris import AUDIO_LEVEL_URI, TRANSPORT_CC_URI
 from tests.rtc.forward.wire import MIDDLE, OPUS, OUT_SSRC, RTX_SSRC, SSRC, VP8_RTX, Wire, audio, send_description, video
 from tests.rtc.receive.packets import DELTA, KEY, payload_type
-
-TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 
 def nacked(packets: list[rtcp.RtcpPacket]) -> list[int]:

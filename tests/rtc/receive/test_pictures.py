@@ -3,8 +3,8 @@ import pytest
 from channel_recorder.model import Codec
 from channel_recorder.rtc.receive.pictures import MAX_FRAME_PACKETS
 from channel_recorder.rtc.receive.statistics import Drop
-from channel_recorder.rtc.receive.stream import ORIENTATION_URI
 from channel_recorder.rtc.wire import rtcp
+from channel_recorder.rtc.wire.extension_uris import VIDEO_ORIENTATION_URI
 from tests.rtc.receive.packets import DELTA, H264, KEY, OURS, SSRC, VP8, Wire, video
 
 PLI = rtcp.PictureLossIndication(sender_ssrc=OURS, media_ssrc=SSRC)
@@ -190,7 +190,7 @@ def test_a_picture_without_end_is_given_up() -> None:
 
 
 def test_orientation_is_kept_until_it_changes() -> None:
-    wire = Wire(video(extensions={4: ORIENTATION_URI}))
+    wire = Wire(video(extensions={4: VIDEO_ORIENTATION_URI}))
     wire.send(1, KEY, 0, extensions={4: b"\x01"})
     wire.send(2, DELTA, 3000)
     wire.send(3, DELTA, 6000, marker=False, extensions={4: b"\x03"})

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channel_recorder.rtc.receive.receiver import ESTIMATED_BITRATE_BPS, MID_URI, Receiver
+from channel_recorder.rtc.receive.receiver import ESTIMATED_BITRATE_BPS, Receiver
 from channel_recorder.rtc.receive.statistics import Drop
-from channel_recorder.rtc.receive.stream import ORIENTATION_URI, TRANSPORT_CC_URIS
+from channel_recorder.rtc.receive.stream import TRANSPORT_CC_URIS
 from channel_recorder.rtc.wire import rtcp
+from channel_recorder.rtc.wire.extension_uris import MID_URI, VIDEO_ORIENTATION_URI
 from tests.rtc.receive.packets import DELTA, KEY, OPUS, OURS, RTX_SSRC, SSRC, VP8, VP8_RTX, Wire, audio, video
 from tests.sim.call import Collector
 
@@ -192,7 +193,7 @@ def test_arrivals_are_told_where_transport_cc_is_negotiated() -> None:
 
 
 def test_header_extensions_nobody_needs_are_not_even_read() -> None:
-    wire = Wire(video(extensions={4: ORIENTATION_URI, 5: sorted(TRANSPORT_CC_URIS)[0]}), audio(ssrc=5))
+    wire = Wire(video(extensions={4: VIDEO_ORIENTATION_URI, 5: sorted(TRANSPORT_CC_URIS)[0]}), audio(ssrc=5))
     wire.send(1, b"\xf8", 0, number=OPUS, ssrc=5, extensions={4: b"\x01", 5: b"\x00\x01"})
     wire.send(1, KEY, 0, extensions={4: b"\x01", 5: b"\x00\x01"})
     assert [frame.rotation for frame in wire.collector.frames] == [0, 90]
@@ -286,7 +287,7 @@ RTP_BYTES = st.tuples(
 def test_any_payload_behind_a_plausible_header_is_survived(
     packets: list[tuple[int, int, int, int, int, bytes]],
 ) -> None:
-    extensions = {4: ORIENTATION_URI, 5: sorted(TRANSPORT_CC_URIS)[0], 3: MID_URI}
+    extensions = {4: VIDEO_ORIENTATION_URI, 5: sorted(TRANSPORT_CC_URIS)[0], 3: MID_URI}
     wire = Wire(video(feedback=TRANSPORT_CC, extensions=extensions), audio(ssrc=5))
     for first, second, sequence, timestamp, ssrc, payload in packets:
         header = bytes((first, second)) + sequence.to_bytes(2, "big") + timestamp.to_bytes(4, "big")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import sqrt
 
-AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 _SILENCE = 127
 _POWERS = tuple(0.0 if level == _SILENCE else 10 ** (-level / 10) for level in range(_SILENCE + 1))
 """By level in -dBov."""

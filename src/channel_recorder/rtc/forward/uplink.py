@@ -16,16 +16,15 @@ from channel_recorder.rtc.forward.layer import Layer
 from channel_recorder.rtc.forward.sender_clock import PublisherClock
 from channel_recorder.rtc.forward.uplink_track import UplinkTrack
 from channel_recorder.rtc.receive.nack import RoundTrip
-from channel_recorder.rtc.receive.receiver import ESTIMATED_BITRATE_BPS, MAX_RETIRED, MID_URI, REPORT_INTERVAL_SECONDS
+from channel_recorder.rtc.receive.receiver import ESTIMATED_BITRATE_BPS, MAX_RETIRED, REPORT_INTERVAL_SECONDS
 from channel_recorder.rtc.receive.statistics import Drop
 from channel_recorder.rtc.receive.stream import Handler
 from channel_recorder.rtc.receive.transport_cc import TransportArrivals
 from channel_recorder.rtc.wire import rtcp
+from channel_recorder.rtc.wire.extension_uris import MID_URI, REPAIRED_RID_URI, RID_URI
 from channel_recorder.rtc.wire.reports import MAX_BLOCKS
 from channel_recorder.rtc.wire.rtp import FIXED_HEADER_BYTES, PLAIN, SSRC_BYTES, extension_of
 
-RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
-REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 REVIEW_INTERVAL_SECONDS = 0.25
 
 

@@ -10,10 +10,11 @@ from channel_recorder.rtc.description import MediaDescription, PayloadType
 from channel_recorder.rtc.forward.contract import Format, LayerTransport
 from channel_recorder.rtc.forward.dependency import DEPENDENCY_DESCRIPTOR_URI
 from channel_recorder.rtc.forward.layer import Layer
-from channel_recorder.rtc.forward.levels import AUDIO_LEVEL_URI, AudioLevel
+from channel_recorder.rtc.forward.levels import AudioLevel
 from channel_recorder.rtc.forward.sender_clock import PublisherClock
 from channel_recorder.rtc.receive.depacketize.formats import FORMATS
 from channel_recorder.rtc.receive.stream import TRANSPORT_CC_URIS
+from channel_recorder.rtc.wire.extension_uris import AUDIO_LEVEL_URI
 
 MAX_LAYERS = 4
 RATE_SAMPLES = 4

@@ -26,8 +26,8 @@ from aioice.ice import Connection, StunProtocol
 
 from channel_recorder.errors import MalformedError
 from channel_recorder.model import IceServer
-from channel_recorder.rtc.peer.negotiation import RemoteTransport
 from channel_recorder.rtc.peer.relay import RELAY_ERRORS, open_relay
+from channel_recorder.rtc.peer.sections import RemoteTransport
 from channel_recorder.rtc.peer.servers import ServerAddress, usable_servers
 from channel_recorder.rtc.peer.sockets import bind_udp, host_addresses, route_source
 

@@ -14,8 +14,6 @@ from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import MediaDescription, PayloadType
 from channel_recorder.rtc.peer.sections import (
     MAX_DATA_MESSAGE_BYTES,
-    MID_URI,
-    TRANSPORT_CC_URI,
     DataChannels,
     LocalTransport,
     RemoteTransport,
@@ -30,11 +28,11 @@ from channel_recorder.rtc.peer.sections import (
     remote_transport,
     sends,
 )
+from channel_recorder.rtc.wire.extension_uris import MID_URI, TRANSPORT_CC_URI, VIDEO_ORIENTATION_URI
 from channel_recorder.rtc.wire.sdp import Extension, MediaSection, RtpFormat, SessionDescription
 from channel_recorder.rtc.wire.sdp_parser import parse_session_description
 from channel_recorder.rtc.wire.sdp_writer import write_session_description
 
-VIDEO_ORIENTATION_URI = "urn:3gpp:video-orientation"
 ACCEPTED_EXTENSIONS = frozenset({MID_URI, TRANSPORT_CC_URI, VIDEO_ORIENTATION_URI})
 ACCEPTED_FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"})
 

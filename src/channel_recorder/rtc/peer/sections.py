@@ -11,8 +11,6 @@ from channel_recorder.model import Codec
 from channel_recorder.rtc.description import MediaDescription, PayloadType
 from channel_recorder.rtc.wire.sdp import Fingerprint, MediaSection, RtpFormat, SessionDescription
 
-MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
-TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 MAX_DATA_MESSAGE_BYTES = 262_144
 """What a recorder takes on a data channel."""
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from channel_recorder.errors import ProtocolError, StateError
+from channel_recorder.model import IceServer
 from channel_recorder.rtc.peer.certificate import process_certificate
 from channel_recorder.rtc.peer.contract import PeerState
 from channel_recorder.rtc.peer.dtls import DtlsParameters
 from channel_recorder.rtc.peer.dtls_srtp import DtlsSrtp, SecureHandlers
 from channel_recorder.rtc.peer.ice import IceHandlers, IceTransport
-from channel_recorder.rtc.peer.negotiation import LocalTransport, RemoteTransport
-from channel_recorder.rtc.peer.servers import IceServer
+from channel_recorder.rtc.peer.sections import LocalTransport, RemoteTransport
 from channel_recorder.rtc.peer.srtp import PROFILES, SrtpProfile
 
 MAX_WAITING_CANDIDATES = 64

@@ -17,10 +17,10 @@ from channel_recorder.rtc.receive.statistics import Drop, ReceiveStatistics
 from channel_recorder.rtc.receive.stream import Handler, MediaStream
 from channel_recorder.rtc.receive.transport_cc import TransportArrivals
 from channel_recorder.rtc.wire import rtcp
+from channel_recorder.rtc.wire.extension_uris import MID_URI
 from channel_recorder.rtc.wire.reports import MAX_BLOCKS
 from channel_recorder.rtc.wire.rtp import FIXED_HEADER_BYTES, PLAIN, SSRC_BYTES, extension_of
 
-MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 REPORT_INTERVAL_SECONDS = 1.0
 ESTIMATED_BITRATE_BPS = 100_000_000
 """A constant: with anything that looks like congestion, servers would send a lower layer."""

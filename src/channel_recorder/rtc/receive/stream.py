@@ -17,6 +17,7 @@ from channel_recorder.rtc.receive.sealed import SealedPictureFrames, SealedSound
 from channel_recorder.rtc.receive.sound import SoundFrames
 from channel_recorder.rtc.receive.source import Source
 from channel_recorder.rtc.receive.statistics import Counters, Drop, ReceiveStatistics
+from channel_recorder.rtc.wire.extension_uris import TRANSPORT_CC_2_URI, TRANSPORT_CC_URI, VIDEO_ORIENTATION_URI
 from channel_recorder.rtc.wire.rtcp import (
     FullIntraRequest,
     GenericNack,
@@ -27,11 +28,10 @@ from channel_recorder.rtc.wire.rtcp import (
 )
 from channel_recorder.rtc.wire.rtp import MARKER, SSRC_BYTES, extension_of, payload_of
 
-ORIENTATION_URI = "urn:3gpp:video-orientation"
 TRANSPORT_CC_URIS = frozenset(
     {
-        "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
-        "http://www.webrtc.org/experiments/rtp-hdrext/transport-wide-cc-02",
+        TRANSPORT_CC_URI,
+        TRANSPORT_CC_2_URI,
     }
 )
 REORDER_SECONDS = 0.1
@@ -92,7 +92,7 @@ class MediaStream:
         self.estimates = "goog-remb" in feedback
         """The sender wants to be told a bitrate (REMB)."""
         ids = {uri: number for number, uri in media.header_extensions.items()}
-        self._orientation_id = ids.get(ORIENTATION_URI, 0) if media.kind is MediaKind.VIDEO else 0
+        self._orientation_id = ids.get(VIDEO_ORIENTATION_URI, 0) if media.kind is MediaKind.VIDEO else 0
         transport_ids = [number for uri, number in ids.items() if uri in TRANSPORT_CC_URIS]
         self._transport_id = transport_ids[0] if transport_ids and "transport-cc" in feedback else 0
         if self._source is not None:

@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import MediaDescription, PayloadType, SendDescription
 from channel_recorder.rtc.forward.dependency import DEPENDENCY_DESCRIPTOR_URI
-from channel_recorder.rtc.forward.levels import AUDIO_LEVEL_URI
-from channel_recorder.rtc.forward.uplink import REPAIRED_RID_URI, RID_URI
 from channel_recorder.rtc.forward.uplink_track import MAX_LAYERS
-from channel_recorder.rtc.peer.sections import MID_URI, TRANSPORT_CC_URI, first_ssrcs, payload_types
+from channel_recorder.rtc.peer.sections import first_ssrcs, payload_types
 from channel_recorder.rtc.serve.contract import PublishOptions
 from channel_recorder.rtc.serve.outgoing import (
     LAYERED_CODECS,
@@ -23,9 +21,15 @@ from channel_recorder.rtc.serve.outgoing import (
     Ssrcs,
 )
 from channel_recorder.rtc.serve.preference import in_order
+from channel_recorder.rtc.wire.extension_uris import (
+    AUDIO_LEVEL_URI,
+    MID_URI,
+    REPAIRED_RID_URI,
+    RID_URI,
+    TRANSPORT_CC_2_URI,
+    TRANSPORT_CC_URI,
+)
 from channel_recorder.rtc.wire.sdp import Extension, MediaSection, Rid, RtpFormat, Simulcast
-
-TRANSPORT_CC_2_URI = "http://www.webrtc.org/experiments/rtp-hdrext/transport-wide-cc-02"
 
 _STEREO_BITRATE_BPS = 510_000
 _KEPT_OPUS_PARAMETERS = ("minptime", "useinbandfec")

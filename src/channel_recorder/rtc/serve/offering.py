@@ -14,7 +14,6 @@ from channel_recorder.model import Codec, MediaKind
 from channel_recorder.rtc.description import SendDescription
 from channel_recorder.rtc.forward.dependency import DEPENDENCY_DESCRIPTOR_URI
 from channel_recorder.rtc.peer.sections import (
-    MID_URI,
     DataChannels,
     LocalTransport,
     RemoteTransport,
@@ -36,6 +35,7 @@ from channel_recorder.rtc.serve.outgoing import (
     Sending,
     Ssrcs,
 )
+from channel_recorder.rtc.wire.extension_uris import MID_URI
 from channel_recorder.rtc.wire.sdp import Extension, MediaSection, RtpFormat, SessionDescription
 from channel_recorder.rtc.wire.sdp_parser import parse_session_description
 from channel_recorder.rtc.wire.sdp_writer import write_session_description
